@@ -123,7 +123,7 @@ impl Delivery {
                 message: partial.message,
             },
             Ok(_) => Self::Committed,
-            Err(()) => not_otlp("its body is not an export response"),
+            Err(_) => not_otlp("its body is not an export response"),
         }
     }
 

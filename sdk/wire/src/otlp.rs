@@ -1,17 +1,16 @@
 //! OTLP in protobuf, read where it lies: checking, counting, walking and splitting without objects.
+//!
+//! [`fields`] reads any message field by field, `schema` says what OTLP's messages are made of,
+//! `check` walks a request by the schema once, [`view`] gives names to the bytes afterwards,
+//! `split` cuts, [`json`] translates the other encoding, [`response`] answers.
 
-use bytes::Bytes;
-
-use crate::{Batch, Limits, Malformed, Signal};
-
+mod check;
+pub mod fields;
 pub mod json;
 pub mod response;
+mod schema;
+mod split;
+pub mod view;
 
-/// Checks one export request and counts its items.
-pub fn check(signal: Signal, bytes: &Bytes, limits: &Limits) -> Result<u32, Malformed> {
-    todo!()
-}
-
-pub(crate) fn split(batch: &Batch, bytes: usize) -> Vec<Batch> {
-    todo!()
-}
+pub use check::check;
+pub(crate) use split::split;

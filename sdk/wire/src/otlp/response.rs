@@ -1,5 +1,7 @@
 //! The small messages that travel back: `Export*ServiceResponse` and `google.rpc.Status`.
 
+use super::fields::{Fields, Wire, WireError, put_len, put_varint};
+
 /// `partial_success` of an export response; zero and empty when everything was taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartialSuccess {
@@ -10,21 +12,131 @@ pub struct PartialSuccess {
 }
 
 /// Reads the protobuf form of any of the three export responses.
-pub fn read(body: &[u8]) -> Result<PartialSuccess, ()> {
-    todo!()
+pub fn read(body: &[u8]) -> Result<PartialSuccess, WireError> {
+    let mut partial = PartialSuccess::default();
+    let mut fields = Fields::new(body);
+    while let Some(field) = fields.try_next()? {
+        match (field.number, field.value) {
+            (1, Wire::Len(message)) => {
+                let mut inner = Fields::new(message);
+                while let Some(field) = inner.try_next()? {
+                    match (field.number, field.value) {
+                        // An int64 that no sane peer makes negative.
+                        (1, Wire::Varint(count)) => partial.rejected = count.min(i64::MAX as u64),
+                        (2, Wire::Len(text)) => {
+                            partial.message = String::from_utf8_lossy(text).into_owned();
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            (1, _) => {
+                return Err(WireError {
+                    reason: "partial_success is no message",
+                    at: field.range.start,
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(partial)
 }
 
-/// The protobuf form of an export response.
+/// The protobuf form of an export response; empty when everything was taken.
 pub fn write(partial: &PartialSuccess) -> Vec<u8> {
-    todo!()
+    let mut inner = Vec::new();
+    if partial.rejected > 0 {
+        inner.push(1 << 3);
+        put_varint(&mut inner, partial.rejected);
+    }
+    if !partial.message.is_empty() {
+        put_len(&mut inner, 2, partial.message.as_bytes());
+    }
+    let mut out = Vec::new();
+    if !inner.is_empty() {
+        put_len(&mut out, 1, &inner);
+    }
+    out
 }
 
-/// The message of a `google.rpc.Status`, if the body is one.
+/// The JSON form of an export response to a request of this signal.
+pub fn write_json(signal: crate::Signal, partial: &PartialSuccess) -> Vec<u8> {
+    if *partial == PartialSuccess::default() {
+        return b"{}".to_vec();
+    }
+    let rejected = match signal {
+        crate::Signal::Traces => "rejectedSpans",
+        crate::Signal::Logs => "rejectedLogRecords",
+        crate::Signal::Metrics => "rejectedDataPoints",
+    };
+    let inner = serde_json::json!({
+        rejected: partial.rejected.to_string(),
+        "errorMessage": partial.message,
+    });
+    serde_json::json!({ "partialSuccess": inner })
+        .to_string()
+        .into_bytes()
+}
+
+/// The message of a `google.rpc.Status` in protobuf or JSON, if the body is one.
 pub fn status_message(body: &[u8]) -> Option<String> {
-    todo!()
+    if body.first() == Some(&b'{') {
+        let json: serde_json::Value = serde_json::from_slice(body).ok()?;
+        return Some(json.get("message")?.as_str()?.to_owned());
+    }
+    let mut message = None;
+    let mut fields = Fields::new(body);
+    while let Some(field) = fields.try_next().ok()? {
+        match (field.number, field.value) {
+            (1, Wire::Varint(_)) => {}
+            (2, Wire::Len(text)) => message = Some(std::str::from_utf8(text).ok()?.to_owned()),
+            (3, Wire::Len(_)) => {}
+            // Any other text that happens to read as protobuf is no Status.
+            _ => return None,
+        }
+    }
+    message
 }
 
 /// The protobuf form of a `google.rpc.Status`.
 pub fn write_status(code: i32, message: &str) -> Vec<u8> {
-    todo!()
+    let mut out = vec![1 << 3];
+    put_varint(&mut out, u64::from(code.unsigned_abs()));
+    put_len(&mut out, 2, message.as_bytes());
+    out
+}
+
+/// The JSON form of a `google.rpc.Status`.
+pub fn write_status_json(code: i32, message: &str) -> Vec<u8> {
+    serde_json::json!({ "code": code, "message": message })
+        .to_string()
+        .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_reads_back_what_it_says() {
+        let full = PartialSuccess {
+            rejected: 3,
+            message: "too old".to_owned(),
+        };
+        for partial in [PartialSuccess::default(), full] {
+            assert_eq!(read(&write(&partial)), Ok(partial));
+        }
+        assert!(read(b"<html>").is_err());
+    }
+
+    #[test]
+    fn a_status_reads_back_in_both_encodings_and_a_page_is_none() {
+        for body in [
+            write_status(3, "no spans"),
+            write_status_json(3, "no spans"),
+        ] {
+            assert_eq!(status_message(&body).as_deref(), Some("no spans"));
+        }
+        assert_eq!(status_message(b"<html><body>Sign in</body></html>"), None);
+    }
 }

@@ -1,0 +1,85 @@
+# Two commands matter: `make run` and `make test`. Each installs what it needs (packaging/prepare.sh),
+# so a fresh Debian machine and a developer's laptop go the same way.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+UI       := aggregator/ui
+ENGINE   := target/engine/libchdb.so
+REDACT   := target/plugins/redact.wasm
+UI_STAMP := target/stamps/ui-dist
+UI_DEPS  := target/stamps/ui-modules
+UI_FILES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+
+.PHONY: help run test bench-agent prepare prepare-test check-rust check-ui test-rust test-ui test-system clean-data longest
+
+help:
+	@echo 'make run          build everything, start aggregator, agent and a demo application; Ctrl-C stops all'
+	@echo 'make test         everything that must hold before a change lands'
+	@echo 'make bench-agent  what the agent costs: CPU, memory, bytes on the wire, latency of an answer'
+
+prepare: target/stamps/prepared-run
+prepare-test: target/stamps/prepared-test
+
+target/stamps/prepared-%: packaging/prepare.sh
+	packaging/prepare.sh $*
+	@mkdir -p $(@D) && touch $@
+
+# --- parts that cargo does not build -------------------------------------------------------------
+
+$(ENGINE): packaging/engine/fetch.sh packaging/engine/package.json packaging/engine/package-lock.json | target/stamps/prepared-run
+	packaging/engine/fetch.sh $(@D)
+	@touch $@
+
+$(REDACT): $(shell find plugins wit -type f -not -path '*/target/*' 2>/dev/null) | target/stamps/prepared-run
+	cargo run --quiet --locked -p petrel-cli -- plugin build plugins/redact -o $@
+	@touch $@
+
+$(UI_DEPS): $(UI)/package-lock.json | target/stamps/prepared-run
+	cd $(UI) && npm ci --no-audit --no-fund --loglevel=error
+	@mkdir -p $(@D) && touch $@
+
+$(UI_STAMP): $(UI_DEPS) $(UI_FILES)
+	cd $(UI) && npm run --silent build
+	@mkdir -p $(@D) && touch $@
+
+# --- run -----------------------------------------------------------------------------------------
+
+run: prepare $(ENGINE) $(REDACT) $(UI_STAMP)
+	cargo build --release --locked -p petrel-agent -p petrel-aggregator -p petrel-tests --bins
+	@packaging/run.sh
+
+# --- test ----------------------------------------------------------------------------------------
+
+test: prepare-test check-rust check-ui test-ui test-rust test-system longest
+
+check-rust: prepare $(UI_STAMP)
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+check-ui: $(UI_DEPS)
+	cd $(UI) && npm run --silent typecheck && npm run --silent lint
+
+test-ui: $(UI_STAMP)
+	cd $(UI) && npm run --silent test && npm run --silent e2e
+
+test-rust: prepare-test $(ENGINE) $(REDACT) $(UI_STAMP)
+	cargo build --workspace --bins --locked
+	INSTA_UPDATE=no cargo test --workspace --locked --exclude petrel-tests
+
+# Both binaries, real SDKs, a real browser.
+test-system: prepare-test $(ENGINE) $(REDACT) $(UI_STAMP)
+	cargo build --workspace --bins --locked
+	cargo test -p petrel-tests --locked
+
+bench-agent: prepare $(ENGINE) $(REDACT)
+	cargo build --release --locked -p petrel-agent -p petrel-tests --bins
+	target/release/load agent
+
+# Growth is watched, not forbidden.
+longest:
+	@echo 'Ten longest files:'
+	@git ls-files '*.rs' '*.ts' '*.tsx' | grep -v generated | xargs wc -l | grep -v ' total$$' | sort -rn | sed -n '1,10p'
+
+clean-data:
+	rm -rf data

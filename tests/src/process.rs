@@ -1,0 +1,184 @@
+//! Child processes that are gone when the test ends, and waiting for conditions.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+/// A child whose output goes to a file; killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`, with both outputs appended to `log`.
+    pub fn start(name: &str, command: &mut Command, log: &Path) -> anyhow::Result<Self> {
+        let out = File::options().create(true).append(true).open(log)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out)
+            .spawn()
+            .with_context(|| format!("cannot start {name}: {command:?}"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log: log.to_owned(),
+        })
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it is still there.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+
+    /// SIGTERM; returns the exit code once it has ended by itself.
+    pub fn terminate(&mut self, within: Duration) -> anyhow::Result<Option<i32>> {
+        Command::new("kill").arg(self.pid().to_string()).status()?;
+        let mut code = None;
+        wait_until(within, &format!("{} ends", self.name), || {
+            Ok(self
+                .child
+                .try_wait()?
+                .map(|status| code = status.code())
+                .is_some())
+        })?;
+        Ok(code)
+    }
+
+    /// Resident memory now, in bytes.
+    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
+        self.status_kib("VmRSS:").map(|kib| kib * 1024)
+    }
+
+    /// The most resident memory it ever had, in bytes.
+    pub fn peak_resident_bytes(&self) -> anyhow::Result<u64> {
+        self.status_kib("VmHWM:").map(|kib| kib * 1024)
+    }
+
+    fn status_kib(&self, field: &str) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let number = line
+            .and_then(|line| line.split_whitespace().next())
+            .context("no such field")?;
+        Ok(number.parse()?)
+    }
+
+    /// User and system time used so far.
+    pub fn cpu_time(&self) -> anyhow::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+        let fields = stat.rsplit_once(')').context("a stat line")?.1;
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map_while(|f| f.parse::<u64>().ok())
+            .sum();
+        // USER_HZ is 100 on every Linux that Rust supports.
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
+    /// The end of its output, for the report of a failed test.
+    pub fn tail(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Asks until it is so. The only wait in the tests: never for time, always for a condition.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a deadline for a test against real processes"
+)]
+pub fn wait_until(
+    within: Duration,
+    what: &str,
+    mut holds: impl FnMut() -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let deadline = Instant::now() + within;
+    let mut last = None;
+    loop {
+        match holds() {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => last = Some(error),
+        }
+        if Instant::now() > deadline {
+            let seen = last.map_or(String::new(), |error| format!("; last: {error:#}"));
+            anyhow::bail!("waited {within:?} in vain until {what}{seen}");
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+}
+
+/// A path of this checkout.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// A binary of the workspace, built by the same profile as this test.
+///
+/// # Panics
+/// If it has not been built, with the command that builds it.
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let profile = test
+        .ancestors()
+        .find(|dir| dir.join("deps").is_dir())
+        .expect("a target folder");
+    let path = profile.join(name);
+    assert!(
+        path.is_file(),
+        "{} is missing: run `cargo build --workspace --bins`",
+        path.display()
+    );
+    path
+}
+
+/// Something that another part of the build makes.
+///
+/// # Panics
+/// If it is missing, with the command that makes it.
+pub fn artefact(path: &str) -> PathBuf {
+    let path = repository(path);
+    assert!(
+        path.exists(),
+        "{} is missing: run `make {}`",
+        path.display(),
+        path.display()
+    );
+    path.canonicalize().expect("an existing path")
+}
+
+/// A loopback port that nobody listens on now.
+///
+/// # Panics
+/// If the machine has no free port.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound address").port()
+}

@@ -1,0 +1,7 @@
+//! Everything that needs both binaries, real applications or a real browser. One binary, so that
+//! it is linked once.
+
+mod applications;
+mod bad_input;
+mod exactly_once;
+mod operator;
