@@ -1,6 +1,8 @@
 //! The small messages that travel back: `Export*ServiceResponse` and `google.rpc.Status`.
 
-use super::fields::{Fields, Wire, WireError, put_len, put_varint};
+use std::time::Duration;
+
+use super::fields::{Fields, Wire, WireError, put_len, put_varint, put_varint_field};
 
 /// `partial_success` of an export response; zero and empty when everything was taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,8 +23,10 @@ pub fn read(body: &[u8]) -> Result<PartialSuccess, WireError> {
                 let mut inner = Fields::new(message);
                 while let Some(field) = inner.try_next()? {
                     match (field.number, field.value) {
-                        // An int64 that no sane peer makes negative.
-                        (1, Wire::Varint(count)) => partial.rejected = count.min(i64::MAX as u64),
+                        // An int64: a negative count is a peer's mistake, not a rejection.
+                        (1, Wire::Varint(count)) => {
+                            partial.rejected = i64::try_from(count).map_or(0, i64::unsigned_abs);
+                        }
                         (2, Wire::Len(text)) => {
                             partial.message = String::from_utf8_lossy(text).into_owned();
                         }
@@ -47,7 +51,7 @@ pub fn write(partial: &PartialSuccess) -> Vec<u8> {
     let mut inner = Vec::new();
     if partial.rejected > 0 {
         inner.push(1 << 3);
-        put_varint(&mut inner, partial.rejected);
+        put_varint(&mut inner, partial.rejected.min(i64::MAX as u64));
     }
     if !partial.message.is_empty() {
         put_len(&mut inner, 2, partial.message.as_bytes());
@@ -80,7 +84,7 @@ pub fn write_json(signal: crate::Signal, partial: &PartialSuccess) -> Vec<u8> {
 
 /// The message of a `google.rpc.Status` in protobuf or JSON, if the body is one.
 pub fn status_message(body: &[u8]) -> Option<String> {
-    if body.first() == Some(&b'{') {
+    if body.trim_ascii_start().first() == Some(&b'{') {
         let json: serde_json::Value = serde_json::from_slice(body).ok()?;
         return Some(json.get("message")?.as_str()?.to_owned());
     }
@@ -104,6 +108,51 @@ pub fn write_status(code: i32, message: &str) -> Vec<u8> {
     put_varint(&mut out, u64::from(code.unsigned_abs()));
     put_len(&mut out, 2, message.as_bytes());
     out
+}
+
+const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+
+/// A `google.rpc.Status` with a `RetryInfo` in its details: what gRPC carries as
+/// `grpc-status-details-bin` so that a client knows when to come again.
+pub fn write_status_with_retry(code: i32, message: &str, after: Duration) -> Vec<u8> {
+    let mut delay = Vec::new();
+    put_varint_field(&mut delay, 1, after.as_secs());
+    put_varint_field(&mut delay, 2, u64::from(after.subsec_nanos()));
+    let mut retry_info = Vec::new();
+    put_len(&mut retry_info, 1, &delay);
+    let mut any = Vec::new();
+    put_len(&mut any, 1, RETRY_INFO.as_bytes());
+    put_len(&mut any, 2, &retry_info);
+    let mut out = write_status(code, message);
+    put_len(&mut out, 3, &any);
+    out
+}
+
+/// The delay of a `RetryInfo` in the details of a protobuf `google.rpc.Status`.
+pub fn retry_delay(status: &[u8]) -> Option<Duration> {
+    let find = |message, number| {
+        Fields::new(message)
+            .find(|field| field.number == number)
+            .and_then(|field| field.len_bytes())
+    };
+    let any = Fields::new(status)
+        .filter(|field| field.number == 3)
+        .filter_map(|field| field.len_bytes())
+        .find(|any| find(any, 1).is_some_and(|name| name.ends_with(b"/google.rpc.RetryInfo")))?;
+    let mut delay = Duration::ZERO;
+    for field in Fields::new(find(find(any, 2)?, 1)?) {
+        match (field.number, field.value) {
+            // Negative seconds and nanoseconds are varints beyond these bounds.
+            (1, Wire::Varint(seconds)) if i64::try_from(seconds).is_ok() => {
+                delay = delay.saturating_add(Duration::from_secs(seconds));
+            }
+            (2, Wire::Varint(nanos)) if nanos < 1_000_000_000 => {
+                delay = delay.saturating_add(Duration::from_nanos(nanos));
+            }
+            _ => {}
+        }
+    }
+    Some(delay)
 }
 
 /// The JSON form of a `google.rpc.Status`.
@@ -138,5 +187,44 @@ mod tests {
             assert_eq!(status_message(&body).as_deref(), Some("no spans"));
         }
         assert_eq!(status_message(b"<html><body>Sign in</body></html>"), None);
+    }
+
+    #[test]
+    fn what_a_portal_or_a_proxy_says_is_not_a_response() {
+        for body in [
+            "<!DOCTYPE html>",
+            "OK",
+            "ok\n",
+            "{}",
+            "{\"partialSuccess\":{}}",
+        ] {
+            assert!(read(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn json_names_the_count_by_signal_and_writes_it_as_a_string() {
+        let partial = PartialSuccess {
+            rejected: 2,
+            message: "too old".to_owned(),
+        };
+        for (signal, name) in [
+            (crate::Signal::Traces, "rejectedSpans"),
+            (crate::Signal::Logs, "rejectedLogRecords"),
+            (crate::Signal::Metrics, "rejectedDataPoints"),
+        ] {
+            let json = String::from_utf8(write_json(signal, &partial)).unwrap();
+            assert!(json.contains(&format!(r#""{name}":"2""#)), "{json}");
+            assert_eq!(write_json(signal, &PartialSuccess::default()), b"{}");
+        }
+    }
+
+    #[test]
+    fn a_retry_delay_reads_back() {
+        let after = Duration::from_millis(2500);
+        let status = write_status_with_retry(14, "busy", after);
+        assert_eq!(retry_delay(&status), Some(after));
+        assert_eq!(status_message(&status).as_deref(), Some("busy"));
+        assert_eq!(retry_delay(&write_status(14, "busy")), None);
     }
 }
