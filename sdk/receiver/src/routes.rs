@@ -1,0 +1,130 @@
+//! [`router`]: which request goes where, and what all of them share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+    routing::{any, post},
+};
+use http::{Extensions, HeaderMap};
+use petrel_wire::{BatchId, Signal};
+use tokio::sync::Semaphore;
+
+use crate::{
+    Door, Head, Receipt, ReceiverConfig, Refused,
+    budget::{Budget, Share},
+    grpc, health, http as otlp_http,
+    unpack::Packed,
+};
+
+/// Packed bodies up to this size are opened where they are: handing them to another thread would
+/// cost more than it spares the others.
+const SMALL_BYTES: usize = 64 << 10;
+
+/// The OTLP routes of one door: `/v1/{traces,logs,metrics}`, the three export services of gRPC,
+/// and `grpc.health.v1`. It has no fallback, so that it can be merged into another router.
+pub fn router<D: Door>(door: D, config: ReceiverConfig) -> Router {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let shared = Arc::new(Shared {
+        door,
+        budget: Budget::new(config.budget_bytes),
+        opening: Semaphore::new(threads.max(2)),
+        config,
+    });
+    let mut router = Router::new()
+        .route(health::CHECK, post(health::check))
+        .route(health::WATCH, post(health::watch));
+    for signal in Signal::ALL {
+        let (http, grpc) = (Arc::clone(&shared), Arc::clone(&shared));
+        router = router
+            .route(
+                signal.path(),
+                any(move |request: Request| otlp_http::export(http, signal, request)),
+            )
+            .route(
+                signal.grpc_path(),
+                post(move |request: Request| grpc::export(grpc, signal, request)),
+            );
+    }
+    router
+}
+
+/// What all requests of one door share.
+#[derive(Debug)]
+pub(crate) struct Shared<D> {
+    pub(crate) door: D,
+    pub(crate) config: ReceiverConfig,
+    pub(crate) budget: Budget,
+    /// How many large bodies are opened at once; each may hold an 8 MiB window.
+    opening: Semaphore,
+}
+
+impl<D: Door> Shared<D> {
+    /// Opens a complete body and finds somebody who owes for it.
+    pub(crate) async fn settle(
+        &self,
+        head: &Head,
+        packed: Packed,
+        mut share: Share,
+        permit: &mut Option<D::Permit>,
+    ) -> Result<Receipt, Refused> {
+        let limits = self.config.limits;
+        // The share lives until the answer: what was opened stays in memory as long as that.
+        let (arrival, _share) = if packed.body.len() <= SMALL_BYTES {
+            (packed.open(&limits, &mut share)?, share)
+        } else {
+            let _turn = self.opening.acquire().await.map_err(|_| closing())?;
+            tokio::task::spawn_blocking(move || {
+                let arrival = packed.open(&limits, &mut share)?;
+                Ok::<_, Refused>((arrival, share))
+            })
+            .await
+            .map_err(|_| closing())??
+        };
+        if arrival.batch().is_empty() {
+            return Ok(Receipt::empty());
+        }
+        let permit = permit.take().ok_or_else(closing)?;
+        self.door.accept(permit, head, arrival).await
+    }
+}
+
+fn closing() -> Refused {
+    Refused::busy("shutting down; send again elsewhere or later")
+}
+
+/// Who is at the other end, as [`crate::serve`] noted it.
+pub(crate) fn peer(extensions: &Extensions) -> Option<SocketAddr> {
+    extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(peer)| *peer)
+}
+
+/// A header that may stand once, as text.
+pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Refused> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Refused::Malformed(format!("more than one {name} header")));
+    }
+    value
+        .to_str()
+        .map(Some)
+        .map_err(|_| Refused::Malformed(format!("the {name} header is not printable text")))
+}
+
+/// The identity that an agent gives its batch.
+pub(crate) fn batch_id(headers: &HeaderMap) -> Result<Option<BatchId>, Refused> {
+    text(headers, BatchId::HEADER)?
+        .map(|value| {
+            value
+                .trim()
+                .parse()
+                .map_err(|why| Refused::Malformed(format!("{} header: {why}", BatchId::HEADER)))
+        })
+        .transpose()
+}
