@@ -1,0 +1,575 @@
+//! From the tree to [`Config`]: one function a section.
+
+use std::path::PathBuf;
+
+use petrel_spool::ProjectId;
+use petrel_wire::Token;
+
+use super::{
+    ChSchema, ClickHouse, Config, ConfigError, Ingest, ListenAddr, Listener, Loaded, Postgres,
+    Project, Secret, Table, TlsFiles, Ttl, User,
+    expand::expand,
+    section::{Findings, Section},
+    values::{duration, size},
+    yaml,
+};
+
+/// The port of ClickHouse's own protocol, and the HTTP port of the same server.
+const NATIVE_PORTS: [(u16, u16); 2] = [(9000, 8123), (9440, 8443)];
+
+pub(super) fn load(
+    file: &str,
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, ConfigError> {
+    let findings = Findings::new(file);
+    let mut config = Config::default();
+    match yaml::parse(&expand(text, environment)) {
+        Ok(root) => {
+            if let Some(root) = Section::of(&root, String::new(), &findings) {
+                config = read(&root);
+                root.finish();
+            }
+        }
+        Err((line, what)) => findings.borrow_mut().problem(line, String::new(), what),
+    }
+    config.ch.engine_library = environment("PETREL_ENGINE_LIB")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from);
+    let mut findings = findings.into_inner();
+    if findings.problems.is_empty() {
+        findings.notices.sort_by_key(|notice| notice.line);
+        return Ok(Loaded {
+            config,
+            notices: findings.notices,
+        });
+    }
+    findings.problems.sort_by_key(|problem| problem.line);
+    Err(ConfigError::Invalid(findings.problems))
+}
+
+fn read(root: &Section<'_>) -> Config {
+    let mut config = Config::default();
+    if let Some(dir) = root.text("data_dir") {
+        config.data_dir = dir.into();
+    }
+    if let Some(section) = root.section("ch") {
+        config.ch = clickhouse(&section);
+        section.finish();
+    }
+    if let Some(section) = root.section("ch_cluster") {
+        cluster(&section, &mut config.ch);
+        section.finish();
+    }
+    if let Some(section) = root.section("pg") {
+        config.pg = postgres(&section);
+        section.finish();
+    }
+    config.projects = projects(root);
+    if let Some(section) = root.section("auth") {
+        config.users = users(&section);
+        section.finish();
+    }
+    if let Some(section) = root.section("listen") {
+        let shared = section.section("tls").and_then(|tls| tls_files(tls));
+        listener(&section, "grpc", &mut config.listen.grpc, shared.as_ref());
+        listener(&section, "http", &mut config.listen.http, shared.as_ref());
+        section.finish();
+    }
+    config.site_addr = site(root, &config);
+    if let Some(section) = root.section("ch_schema") {
+        config.ch_schema = schema(&section);
+        section.finish();
+    }
+    if let Some(section) = root.section("ingest") {
+        config.ingest = ingest(&section);
+        section.finish();
+    }
+    if let Some(section) = root.section("logging") {
+        if let Some(level) = section.parsed("level", level) {
+            config.log_level = level;
+        }
+        section.finish();
+    }
+    config
+}
+
+fn clickhouse(section: &Section<'_>) -> ClickHouse {
+    let mut ch = ClickHouse::default();
+    let encrypted = client_tls(section);
+    if let Some(server) = section.parsed("dsn", |text| ServerDsn::parse(text, "clickhouse")) {
+        ch.url = http_url(&server.address, encrypted).ok();
+        if let Some(user) = server.user {
+            ch.user = user;
+        }
+        ch.password = Secret::new(server.password.unwrap_or_default());
+        if let Some(database) = server.database {
+            ch.database = database;
+        }
+    }
+    // An empty address is the embedded engine.
+    if let Some(url) = section.parsed("addr", |text| match text {
+        "" => Ok(None),
+        text => http_url(text, encrypted).map(Some),
+    }) {
+        ch.url = url;
+    }
+    if let Some(user) = section.text("user") {
+        ch.user = user;
+    }
+    if let Some(password) = section.text("password") {
+        ch.password = Secret::new(password);
+    }
+    if let Some(database) = section.parsed("database", identifier) {
+        ch.database = database;
+    }
+    if let Some(time) = section.parsed("max_execution_time", duration) {
+        ch.max_execution_time = time;
+    }
+    if let Some(durable) = section.flag("durable") {
+        ch.durable = durable;
+    }
+    ch.query_settings = section.pairs("query_settings").into_iter().collect();
+    ch
+}
+
+/// Uptrace 2 names servers by shard and replica; one server is what we can use of that.
+fn cluster(section: &Section<'_>, ch: &mut ClickHouse) {
+    let mut servers = 0;
+    for shard in section.sections("shards") {
+        for replica in shard.sections("replicas") {
+            servers += 1;
+            if servers == 1 && ch.url.is_none() {
+                *ch = clickhouse(&replica);
+            } else {
+                // Read all the same, for its typos.
+                clickhouse(&replica);
+            }
+            replica.finish();
+        }
+        shard.finish();
+    }
+    if servers > 1 {
+        section.problem(
+            "shards",
+            "more than one server is not supported yet; name one under ch.addr",
+        );
+    }
+    for key in ["cluster", "replicated", "distributed"] {
+        section.notice(key, "accepted, no effect yet");
+    }
+}
+
+fn postgres(section: &Section<'_>) -> Option<Postgres> {
+    let mut pg = Postgres {
+        host: "localhost".to_owned(),
+        port: 5432,
+        user: "uptrace".to_owned(),
+        password: Secret::new("uptrace"),
+        database: "uptrace".to_owned(),
+        tls: client_tls(section),
+    };
+    let mut wanted = true;
+    if let Some(server) = section.parsed("dsn", |text| ServerDsn::parse(text, "postgres")) {
+        if let Ok((host, port)) = host_and_port(&server.address, 5432) {
+            (pg.host, pg.port) = (host, port);
+        }
+        if let Some(user) = server.user {
+            pg.user = user;
+        }
+        pg.password = Secret::new(server.password.unwrap_or_default());
+        if let Some(database) = server.database {
+            pg.database = database;
+        }
+        pg.tls = pg.tls || !matches!(server.sslmode.as_deref(), None | Some("disable"));
+    }
+    match section.parsed("addr", |text| match text {
+        "" => Ok(None),
+        text => host_and_port(text, 5432).map(Some),
+    }) {
+        Some(Some((host, port))) => (pg.host, pg.port) = (host, port),
+        Some(None) => wanted = section.has("dsn"),
+        None => {}
+    }
+    if let Some(user) = section.text("user") {
+        pg.user = user;
+    }
+    if let Some(password) = section.text("password") {
+        pg.password = Secret::new(password);
+    }
+    if let Some(database) = section.text("database") {
+        pg.database = database;
+    }
+    wanted.then_some(pg)
+}
+
+/// Whether a `tls` section asks for an encrypted connection to a server of ours.
+fn client_tls(section: &Section<'_>) -> bool {
+    if !section.has("tls") {
+        return false;
+    }
+    let Some(tls) = section.section("tls") else {
+        return false;
+    };
+    let disabled = tls.flag("disabled").unwrap_or(false);
+    tls.finish();
+    !disabled
+}
+
+fn projects(root: &Section<'_>) -> Vec<Project> {
+    let mut projects = Vec::<Project>::new();
+    for section in root.sections("projects") {
+        let id = section.parsed("id", |text| match text.parse() {
+            Ok(0) | Err(_) => Err(format!("{text:?} is not a number from 1 to 4294967295")),
+            Ok(id) => Ok(ProjectId(id)),
+        });
+        // Not through the text of the error: it would print the token.
+        let token = section.parsed("token", |text| {
+            Token::parse(text)
+                .map_err(|_| "a token has 1 to 512 characters, none of them white space".to_owned())
+        });
+        let name = section.text("name");
+        let pinned_attrs = section.texts("pinned_attrs");
+        for (key, there) in [("id", section.has("id")), ("token", section.has("token"))] {
+            if !there {
+                section.problem(key, "is missing");
+            }
+        }
+        if let (Some(id), Some(token)) = (id, token) {
+            if projects.iter().any(|other| other.id == id) {
+                section.problem("id", format!("another project has the id {} already", id.0));
+            } else if projects.iter().any(|other| other.token == token) {
+                section.problem("token", "another project has this token already");
+            }
+            projects.push(Project {
+                id,
+                name: name.unwrap_or_else(|| format!("Project {}", id.0)),
+                token,
+                pinned_attrs,
+            });
+        }
+        section.finish();
+    }
+    projects
+}
+
+fn users(auth: &Section<'_>) -> Vec<User> {
+    let mut users = Vec::<User>::new();
+    for section in auth.sections("users") {
+        let email = section.parsed("email", |text| {
+            if text.contains('@') && !text.contains(char::is_whitespace) {
+                Ok(text.to_owned())
+            } else {
+                Err(format!("{text:?} is not an e-mail address"))
+            }
+        });
+        let password = section.parsed("password", |text| {
+            if text.is_empty() {
+                Err("must not be empty".to_owned())
+            } else {
+                Ok(Secret::new(text))
+            }
+        });
+        let name = section.text("name");
+        for (key, there) in [
+            ("email", section.has("email")),
+            ("password", section.has("password")),
+        ] {
+            if !there {
+                section.problem(key, "is missing");
+            }
+        }
+        if let (Some(email), Some(password)) = (email, password) {
+            if users.iter().any(|other| other.email == email) {
+                section.problem("email", "another user has this address already");
+            }
+            users.push(User {
+                name: name.unwrap_or_else(|| email.clone()),
+                email,
+                password,
+            });
+        }
+        section.finish();
+    }
+    users
+}
+
+/// `grpc: { addr: ":14317", tls: {...} }`, or only the address.
+fn listener(
+    listen: &Section<'_>,
+    key: &'static str,
+    listener: &mut Listener,
+    shared: Option<&TlsFiles>,
+) {
+    listener.tls = shared.cloned();
+    if !listen.is_section(key) {
+        if let Some(addr) = listen.parsed(key, ListenAddr::parse) {
+            listener.addr = addr;
+        }
+        return;
+    }
+    let Some(section) = listen.section(key) else {
+        return;
+    };
+    if let Some(addr) = section.parsed("addr", ListenAddr::parse) {
+        listener.addr = addr;
+    }
+    if let Some(tls) = section.section("tls") {
+        listener.tls = tls_files(tls);
+    }
+    section.finish();
+}
+
+fn tls_files(section: Section<'_>) -> Option<TlsFiles> {
+    let cert = section.text("cert_file");
+    let key = section.text("key_file");
+    let client_ca = section.text("client_ca_file");
+    let files = match (cert, key) {
+        (Some(cert), Some(key)) => Some(TlsFiles {
+            cert_file: cert.into(),
+            key_file: key.into(),
+            client_ca_file: client_ca.map(PathBuf::from),
+        }),
+        (None, None) if client_ca.is_none() => None,
+        (None, _) => {
+            section.problem("cert_file", "is missing");
+            None
+        }
+        (Some(_), None) => {
+            section.problem("key_file", "is missing");
+            None
+        }
+    };
+    section.finish();
+    files
+}
+
+fn site(root: &Section<'_>, config: &Config) -> String {
+    let tls = config.listen.http.tls.is_some();
+    let host = config.listen.http.addr.host().unwrap_or("localhost");
+    let host = match host {
+        "127.0.0.1" | "::1" | "0.0.0.0" | "::" => "localhost".to_owned(),
+        host if host.contains(':') => format!("[{host}]"),
+        host => host.to_owned(),
+    };
+    let scheme = if tls { "https" } else { "http" };
+    let derived = format!("{scheme}://{host}:{}", config.listen.http.addr.port());
+    let Some(section) = root.section("site") else {
+        return derived;
+    };
+    let (addr, url) = (
+        section.parsed("addr", site_url),
+        section.parsed("url", site_url),
+    );
+    let url = addr.or(url).filter(|url| !url.is_empty());
+    if url.as_ref().is_some_and(|url| url.matches('/').count() > 2) {
+        for key in ["addr", "url"] {
+            section.notice(key, "its path has no effect yet: everything is served at /");
+        }
+    }
+    section.finish();
+    url.unwrap_or(derived)
+}
+
+fn site_url(text: &str) -> Result<String, String> {
+    let host = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    match host {
+        _ if text.is_empty() => Ok(String::new()),
+        Some(host) if !host.is_empty() && !host.starts_with('/') => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(format!(
+            "{text:?} is not an address; write it like \"http://localhost:14318\""
+        )),
+    }
+}
+
+fn schema(section: &Section<'_>) -> ChSchema {
+    let mut schema = ChSchema::default();
+    if let Some(compression) = section.parsed("compression", codec) {
+        schema.compression = compression;
+    }
+    for key in ["spans", "spans_data"] {
+        table(section, key, &mut schema.spans);
+    }
+    // Uptrace 1 keeps logs among the spans.
+    schema.logs = schema.spans.clone();
+    for key in ["logs", "logs_data"] {
+        table(section, key, &mut schema.logs);
+    }
+    table(section, "metrics", &mut schema.metrics);
+    schema
+}
+
+fn table(schema: &Section<'_>, key: &'static str, table: &mut Table) {
+    let Some(section) = schema.section(key) else {
+        return;
+    };
+    if let Some(ttl) = section.parsed("ttl_delete", Ttl::parse) {
+        table.ttl_delete = ttl;
+    }
+    if let Some(policy) = section.parsed("storage_policy", identifier) {
+        table.storage_policy = policy;
+    }
+    section.finish();
+}
+
+fn ingest(section: &Section<'_>) -> Ingest {
+    let mut ingest = Ingest::default();
+    for (key, bytes, least) in [
+        ("max_request_bytes", &mut ingest.max_request_bytes, 1 << 10),
+        ("memory_bytes", &mut ingest.memory_bytes, 1 << 20),
+        ("journal_bytes", &mut ingest.journal_bytes, 64 << 20),
+    ] {
+        if let Some(value) = section.parsed(key, |text| match size(text)? {
+            value if value < least => Err(format!("{text:?} is too small; at least {least}")),
+            value => Ok(value),
+        }) {
+            *bytes = value;
+        }
+    }
+    if let Some(most) = section.parsed("max_connections", |text| match text.parse() {
+        Ok(0) | Err(_) => Err(format!("{text:?} is not a number from 1")),
+        Ok(most) => Ok(most),
+    }) {
+        ingest.max_connections = most;
+    }
+    if ingest.max_request_bytes > ingest.memory_bytes {
+        section.problem(
+            "max_request_bytes",
+            "one request may be larger than memory_bytes, which all share",
+        );
+    }
+    ingest
+}
+
+fn level(text: &str) -> Result<String, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "fatal" | "panic" | "error" => Ok("error".to_owned()),
+        "warn" | "warning" => Ok("warn".to_owned()),
+        level @ ("trace" | "debug" | "info") => Ok(level.to_owned()),
+        _ => Err(format!(
+            "{text:?} is no level; write one of trace, debug, info, warn, error"
+        )),
+    }
+}
+
+/// What may stand in SQL without quotes.
+fn identifier(text: &str) -> Result<String, String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if text.is_empty() || text.len() > 64 || !text.chars().all(good) {
+        return Err(format!(
+            "{text:?} is not a name; use letters, digits and underscores"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// `ZSTD(3)`, `LZ4`, `Delta, ZSTD(1)`: goes into DDL as it stands.
+fn codec(text: &str) -> Result<String, String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "(), ".contains(c);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(good) {
+        return Err(format!("{text:?} is no codec; write it like \"ZSTD(1)\""));
+    }
+    Ok(text.to_owned())
+}
+
+/// The HTTP address of a ClickHouse server from what Uptrace is given: `clickhouse:9000`.
+fn http_url(text: &str, encrypted: bool) -> Result<String, String> {
+    if text.starts_with("http://") || text.starts_with("https://") {
+        return site_url(text);
+    }
+    let (host, port) = host_and_port(text, 8123)?;
+    let encrypted = encrypted || port == 9440 || port == 8443;
+    let port = match NATIVE_PORTS.iter().find(|(native, _)| *native == port) {
+        Some(_) if encrypted => 8443,
+        Some((_, http)) => *http,
+        None => port,
+    };
+    let scheme = if encrypted { "https" } else { "http" };
+    Ok(format!("{scheme}://{host}:{port}"))
+}
+
+fn host_and_port(text: &str, default: u16) -> Result<(String, u16), String> {
+    let expected = || format!("{text:?} is not an address; write it like \"host:{default}\"");
+    if text.is_empty() || text.contains(['/', '@', ' ']) {
+        return Err(expected());
+    }
+    match text.rsplit_once(':') {
+        Some((host, _)) if host.contains(':') && !host.ends_with(']') => Err(expected()),
+        Some((host, port)) if !text.ends_with(']') => {
+            let host = if host.is_empty() { "localhost" } else { host };
+            Ok((host.to_owned(), port.parse().map_err(|_| expected())?))
+        }
+        _ => Ok((text.to_owned(), default)),
+    }
+}
+
+/// `clickhouse://user:password@host:port/database?sslmode=disable`.
+struct ServerDsn {
+    address: String,
+    user: Option<String>,
+    password: Option<String>,
+    database: Option<String>,
+    sslmode: Option<String>,
+}
+
+impl ServerDsn {
+    /// Its errors do not repeat the text, which holds a password.
+    fn parse(text: &str, scheme: &str) -> Result<Self, String> {
+        let expected = || {
+            format!("is not a DSN; write it like \"{scheme}://user:password@host:port/database\"")
+        };
+        let (found, rest) = text.split_once("://").ok_or_else(expected)?;
+        if found != scheme && !(scheme == "postgres" && found == "postgresql") {
+            return Err(expected());
+        }
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+        let (login, address) = match authority.rsplit_once('@') {
+            Some((login, address)) => (Some(login), address),
+            None => (None, authority),
+        };
+        host_and_port(address, 0).map_err(|_| expected())?;
+        let (user, password) = match login.map(|login| login.split_once(':').unwrap_or((login, "")))
+        {
+            Some((user, password)) => (Some(decoded(user)), Some(decoded(password))),
+            None => (None, None),
+        };
+        let sslmode = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("sslmode="))
+            .map(str::to_owned);
+        Ok(Self {
+            address: address.to_owned(),
+            user: user.filter(|user| !user.is_empty()),
+            password,
+            database: (!database.is_empty()).then(|| database.to_owned()),
+            sslmode,
+        })
+    }
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = tail
+            .get(..2)
+            .and_then(|pair| std::str::from_utf8(pair).ok())
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        match (first, hex) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
