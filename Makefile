@@ -74,7 +74,9 @@ test-system: prepare-test $(ENGINE) $(REDACT) $(UI_STAMP)
 
 bench-agent: prepare $(ENGINE) $(REDACT)
 	cargo build --release --locked -p petrel-agent -p petrel-tests --bins
-	target/release/load agent
+	python3 -m venv target/venv/rotel
+	target/venv/rotel/bin/pip install --quiet --disable-pip-version-check rotel || echo 'no rotel here: measuring ours alone'
+	target/release/load agent $$(path=$$(find target/venv/rotel -type f -name 'rotel*' -perm -u+x -size +1M | head -n1); [ -z "$$path" ] || echo --peer $$path)
 
 # Growth is watched, not forbidden.
 longest:

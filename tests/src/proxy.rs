@@ -106,7 +106,7 @@ fn relay(shared: &Arc<Shared>, down: TcpStream, upstream: u16) {
                 .lock()
                 .expect("relays do not panic")
                 .extend_from_slice(bytes);
-        })
+        });
     });
     std::thread::spawn(move || pump(up, down, |_| {}));
 }

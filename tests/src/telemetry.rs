@@ -198,13 +198,13 @@ impl SpanDraft {
     }
 }
 
-fn scope() -> Option<InstrumentationScope> {
+fn scope() -> InstrumentationScope {
     let (name, version) = ("petrel.tests".to_owned(), "1".to_owned());
-    Some(InstrumentationScope {
+    InstrumentationScope {
         name,
         version,
         ..Default::default()
-    })
+    }
 }
 
 /// An encoded `ExportTraceServiceRequest`.
@@ -213,7 +213,7 @@ pub fn traces_request(groups: &[(Resource, Vec<SpanDraft>)]) -> Vec<u8> {
     let resource_spans = resource_spans.map(|(resource, spans)| trace::ResourceSpans {
         resource: Some(resource.proto()),
         scope_spans: vec![trace::ScopeSpans {
-            scope: scope(),
+            scope: Some(scope()),
             spans: spans.iter().map(|draft| draft.0.clone()).collect(),
             ..Default::default()
         }],
@@ -261,7 +261,7 @@ pub fn logs_request(resource: &Resource, logs: &[Log]) -> Vec<u8> {
     };
     let log_records = logs.iter().map(record).collect();
     let scope_logs = vec![ScopeLogs {
-        scope: scope(),
+        scope: Some(scope()),
         log_records,
         ..Default::default()
     }];
@@ -370,7 +370,7 @@ pub fn histogram(
 /// An encoded `ExportMetricsServiceRequest`.
 pub fn metrics_request(resource: &Resource, metrics: Vec<metrics::Metric>) -> Vec<u8> {
     let scope_metrics = vec![metrics::ScopeMetrics {
-        scope: scope(),
+        scope: Some(scope()),
         metrics,
         ..Default::default()
     }];

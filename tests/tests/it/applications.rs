@@ -1,6 +1,6 @@
 //! The users' own programs, unmodified, against a running site; and a browser on what they sent.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ fn the_flask_application_shows_up_in_the_list_of_traces() -> anyhow::Result<()> 
 }
 
 /// The packages of the application, installed as its instructions say, kept between runs.
-fn flask_environment() -> anyhow::Result<std::path::PathBuf> {
+fn flask_environment() -> anyhow::Result<PathBuf> {
     let venv = repository("target/venv/flask");
     let done = venv.join("installed");
     if done.exists() {
@@ -154,6 +154,6 @@ pub(crate) fn browse(site: &Site, script: &str, arguments: &[&str]) -> anyhow::R
     Ok(())
 }
 
-fn playwright() -> impl AsRef<Path> {
+fn playwright() -> PathBuf {
     artefact("aggregator/ui/node_modules/playwright-core/index.js")
 }

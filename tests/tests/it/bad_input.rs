@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use petrel_tests::http;
 use petrel_tests::site::{Site, SiteOptions};
+use petrel_wire::otlp::fields::put_len;
 
 const MIB: u64 = 1 << 20;
 
@@ -19,7 +20,7 @@ struct Case {
 
 fn gzip_of_zeros(bytes: usize) -> anyhow::Result<Vec<u8>> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    let zeros = vec![0; MIB as usize];
+    let zeros = vec![0; 1 << 20];
     for _ in 0..bytes / zeros.len() {
         encoder.write_all(&zeros)?;
     }
@@ -28,7 +29,7 @@ fn gzip_of_zeros(bytes: usize) -> anyhow::Result<Vec<u8>> {
 
 fn zstd_of_zeros(bytes: usize) -> anyhow::Result<Vec<u8>> {
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1)?;
-    let zeros = vec![0; MIB as usize];
+    let zeros = vec![0; 1 << 20];
     for _ in 0..bytes / zeros.len() {
         encoder.write_all(&zeros)?;
     }
@@ -46,20 +47,14 @@ fn cases() -> anyhow::Result<Vec<Case>> {
         status,
         says,
     };
-    // 200,000 empty spans: 2 bytes each on the wire, far more as objects.
+    // Empty spans: 2 bytes each on the wire, far more as objects.
     let spans = [0x12, 0x00].repeat(2_000_000);
-    let nested = |tag: u8, inner: &[u8]| {
-        let mut out = vec![tag];
-        let mut length = inner.len();
-        while length >= 0x80 {
-            out.push((length & 0x7f) as u8 | 0x80);
-            length >>= 7;
-        }
-        out.push(length as u8);
-        out.extend_from_slice(inner);
+    let nested = |number, inner: &[u8]| {
+        let mut out = Vec::new();
+        put_len(&mut out, number, inner);
         out
     };
-    let empty_spans = nested(0x0a, &nested(0x12, &spans));
+    let empty_spans = nested(1, &nested(2, &spans));
     let deep = format!(
         r#"{{"resourceSpans":[{{"resource":{{"attributes":[{{"key":"a","value":{}{}}}]}}}}]}}"#,
         r#"{"arrayValue":{"values":["#.repeat(5_000),
