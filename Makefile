@@ -72,11 +72,13 @@ test-system: prepare-test $(ENGINE) $(REDACT) $(UI_STAMP)
 	cargo build --workspace --bins --locked
 	cargo test -p petrel-tests --locked
 
-bench-agent: prepare $(ENGINE) $(REDACT)
+bench-agent: prepare-test $(REDACT) target/peer/otelcol
 	cargo build --release --locked -p petrel-agent -p petrel-tests --bins
-	python3 -m venv target/venv/rotel
-	target/venv/rotel/bin/pip install --quiet --disable-pip-version-check rotel || echo 'no rotel here: measuring ours alone'
-	target/release/load agent $$(path=$$(find target/venv/rotel -type f -name 'rotel*' -perm -u+x -size +1M | head -n1); [ -z "$$path" ] || echo --peer $$path)
+	target/release/load agent --peer target/peer/otelcol
+
+# The OpenTelemetry Collector with what the comparison needs, built from its published modules.
+target/peer/otelcol: tests/load/otelcol.yaml
+	go run go.opentelemetry.io/collector/cmd/builder@v0.155.0 --config $<
 
 # Growth is watched, not forbidden.
 longest:

@@ -52,7 +52,7 @@ fn main() -> anyhow::Result<()> {
         Subject::Petrel { redact: false },
         Subject::Petrel { redact: true },
     ];
-    subjects.extend(peer.map(Subject::Rotel));
+    subjects.extend(peer.map(Subject::Collector));
     say(&format!(
         "{spans} spans, {PER_REQUEST} a request, {SENDERS} senders; {} bytes a span",
         span_bytes()
@@ -82,8 +82,8 @@ fn say(line: &str) {
 enum Subject {
     /// Ours: fsynced spool, zstd on the wire.
     Petrel { redact: bool },
-    /// Rotel, which has no disk buffer, with gzip on the wire.
-    Rotel(PathBuf),
+    /// The OpenTelemetry Collector with its persistent queue, fsynced, and zstd on the wire.
+    Collector(PathBuf),
 }
 
 impl Subject {
@@ -91,7 +91,7 @@ impl Subject {
         match self {
             Subject::Petrel { redact: false } => "petrel, no processor",
             Subject::Petrel { redact: true } => "petrel, redact",
-            Subject::Rotel(_) => "rotel, no disk buffer",
+            Subject::Collector(_) => "otelcol, fsynced queue",
         }
     }
 
@@ -122,24 +122,31 @@ impl Subject {
                     &log,
                 )?
             }
-            Subject::Rotel(path) => {
-                let grpc = free_port();
-                Process::start(
-                    "rotel",
-                    Command::new(path)
-                        .args([
-                            "start",
-                            "--otlp-http-endpoint",
-                            &format!("127.0.0.1:{port}"),
-                        ])
-                        .args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc}")])
-                        .args(["--exporter", "otlp", "--otlp-exporter-protocol", "http"])
-                        .args([
-                            "--otlp-exporter-endpoint",
-                            &format!("http://127.0.0.1:{sink}"),
-                        ]),
-                    &log,
-                )?
+            Subject::Collector(path) => {
+                let queue = dir.join("queue");
+                std::fs::create_dir(&queue)?;
+                let config = format!(
+                    r#"receivers:
+  otlp: {{ protocols: {{ http: {{ endpoint: "127.0.0.1:{port}" }} }} }}
+exporters:
+  otlphttp:
+    endpoint: "http://127.0.0.1:{sink}"
+    compression: zstd
+    sending_queue: {{ storage: file_storage, queue_size: 100000 }}
+extensions:
+  file_storage: {{ directory: "{queue}", fsync: true }}
+service:
+  extensions: [file_storage]
+  pipelines: {{ traces: {{ receivers: [otlp], exporters: [otlphttp] }} }}
+  telemetry: {{ metrics: {{ level: none }}, logs: {{ level: warn }} }}
+"#,
+                    queue = queue.display()
+                );
+                let file = dir.join("otelcol.yaml");
+                std::fs::write(&file, config)?;
+                let mut command = Command::new(path);
+                command.arg("--config").arg(file);
+                Process::start("otelcol", &mut command, &log)?
             }
         };
         pin(process.pid(), 0)?;
