@@ -1,20 +1,65 @@
 //! The spool: sealed batches that are safe on this disk and not yet safe further on.
 //!
 //! In the agent it stands between processors and network, in the aggregator (where prose calls it
-//! the journal) between network and ClickHouse. `append` returns once the batch would survive a
-//! power cut; only then may anyone be answered. Order is oldest first. It never looks inside a
-//! batch and never opens a socket.
+//! the journal) between network and ClickHouse. [`Spool::append`] returns once the batch would
+//! survive a power cut; only then may anyone be answered. Order is oldest first. It never looks
+//! inside a batch and never opens a socket.
+//!
+//! # Layout
+//! A directory of small redb files: segments, of which only the newest is written, and a state
+//! file that says which segments there are and what in them is settled. A segment is never
+//! changed after it was closed; it is unlinked whole, once everything in it is settled or the
+//! bound asks for it. So space returns at once, damage costs one file, and a restart reads one
+//! segment's headers, whatever the backlog.
+//!
+//! # Promises
+//! - Group commit: callers that wait together share one fsync; no caller blocks its runtime.
+//! - A record is checked (length, xxh3-128) before it is handed out; what is damaged is counted.
+//! - A sequence number once used is never used again; where continuity is in doubt the epoch grows.
+//! - [`SignalStats::is_balanced`], at any time and across any restart.
+//! - A disk that fails costs refusals, never an acknowledged entry and never the process.
+//!
+//! What it cannot promise: a device that lies about its flush, or loses what was written long ago.
+
+mod append;
+mod books;
+mod cut;
+mod disk;
+mod error;
+mod evict;
+mod handle;
+mod layout;
+mod lease;
+mod ledger;
+mod owner;
+mod ranges;
+mod recover;
+mod segment;
+mod settle;
+mod shelf;
+mod state;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use petrel_wire::{AgentId, BatchId, Clock, Delivery, Sealed, UnixNanos};
+use petrel_wire::{AgentId, BatchId, Clock, Sealed, UnixNanos};
+use tokio::sync::{Semaphore, oneshot};
+
+pub use books::{SignalStats, SpoolStats};
+pub use cut::Cut;
+pub use disk::{Directory, Disk};
+pub use error::SpoolError;
+pub use lease::Lease;
+
+use owner::{Append, Owner, Request};
 
 /// Which tenant an entry belongs to; always zero in an agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProjectId(pub u32);
 
-/// Bounds and policy. `Default`: 2 GiB, evict oldest.
+/// Bounds and policy.
 #[derive(Clone, Debug)]
 pub struct SpoolConfig {
     /// Directory of the spool; created if absent.
@@ -23,6 +68,26 @@ pub struct SpoolConfig {
     pub max_bytes: u64,
     /// What happens at the bound.
     pub when_full: WhenFull,
+}
+
+impl SpoolConfig {
+    /// 2 GiB at `dir`, evicting the oldest.
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("./data/spool"),
+            max_bytes: 2 << 30,
+            when_full: WhenFull::EvictOldest,
+        }
+    }
 }
 
 /// What `append` does when the spool is full.
@@ -34,8 +99,45 @@ pub enum WhenFull {
     Refuse,
 }
 
+/// Numbers that a user has no reason to touch; tests make them small.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// A segment is closed when its file occupies this much; `None` for a sixteenth of the bound,
+    /// between 8 and 64 MiB.
+    pub segment_bytes: Option<u64>,
+    /// Most payload in one commit.
+    pub group_bytes: u64,
+    /// Payload of callers that wait for a commit; others wait for them.
+    pub waiting_bytes: u32,
+    /// Settlements become durable after this long...
+    pub settle_after: Duration,
+    /// ...or when this many have come together.
+    pub settle_most: usize,
+    /// Cuts that are not full are handed out at most this often.
+    pub cut_linger: Duration,
+    /// Dead letters may occupy this part of the bound, one in so many.
+    pub dead_share: u64,
+    /// The pause after a failure of the disk.
+    pub retry_after: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            segment_bytes: None,
+            group_bytes: 4 << 20,
+            waiting_bytes: 32 << 20,
+            settle_after: Duration::from_millis(500),
+            settle_most: 64,
+            cut_linger: Duration::from_millis(300),
+            dead_share: 20,
+            retry_after: Duration::from_millis(500),
+        }
+    }
+}
+
 /// What is appended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Tenant.
     pub project: ProjectId,
@@ -55,148 +157,193 @@ pub struct Spooled {
     id: BatchId,
     seen_before: bool,
 }
+
 impl Spooled {
-    /// The identity under which this spool keeps it (or kept it).
+    /// The identity under which this spool keeps it; its origin if that was seen before.
     pub fn id(&self) -> BatchId {
         self.id
     }
+
     /// The ledger had this origin already; nothing was stored again.
     pub fn seen_before(&self) -> bool {
         self.seen_before
     }
 }
 
-/// Why an append was not done. Nothing was stored.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SpoolError {
-    /// At the bound, with [`WhenFull::Refuse`] or nothing left to evict.
-    #[error("spool is full: {used_bytes} of {limit_bytes} bytes")]
-    Full {
-        /// In use.
-        used_bytes: u64,
-        /// Allowed.
-        limit_bytes: u64,
-    },
-    /// The same origin came with other bytes: a cloned spool.
-    #[error("batch {0} is known with other content; its sender is a copy of another")]
-    Conflict(BatchId),
-    /// The owner has stopped.
-    #[error("spool is closed")]
-    Closed,
+/// Where the owner and the handles meet without a message.
+#[derive(Debug)]
+pub(crate) struct Board {
+    pub(crate) stats: SpoolStats,
+    pub(crate) identity: (AgentId, u32),
+}
+
+#[derive(Debug)]
+struct Shared {
+    requests: Sender<Request>,
+    room: Arc<Semaphore>,
+    waiting_bytes: u32,
+    board: Arc<Mutex<Board>>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let _owner_may_be_gone = self.requests.send(Request::Close(None));
+    }
 }
 
 /// The open spool: cheap to clone; one owner thread does all disk work.
 #[derive(Clone, Debug)]
-pub struct Spool {}
+pub struct Spool {
+    shared: Arc<Shared>,
+}
 
 impl Spool {
-    /// Opens or creates; quarantines what cannot be read; constant time in the backlog.
-    pub fn open(_config: SpoolConfig, _clock: Arc<dyn Clock>) -> Result<Self, SpoolError> {
-        todo!()
+    /// Opens or creates; quarantines what cannot be read; constant time in the backlog. Blocks.
+    pub fn open(config: SpoolConfig, clock: Arc<dyn Clock>) -> Result<Self, SpoolError> {
+        let disk = Directory::new(&config.dir).map_err(|error| SpoolError::Disk {
+            doing: "creating the directory",
+            source: Arc::new(error),
+        })?;
+        Self::open_on(Arc::new(disk), config, Tuning::default(), clock)
     }
+
+    /// Opens on a disk of the caller's choice; `config.dir` is then only a name for messages.
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        config: SpoolConfig,
+        tuning: Tuning,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SpoolError> {
+        let (requests, inbox) = channel();
+        let owner = Owner::open(disk, config, tuning, clock, inbox)?;
+        let board = owner.board();
+        std::thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(move || owner.run())
+            .map_err(|error| SpoolError::Disk {
+                doing: "starting the owner thread",
+                source: Arc::new(error),
+            })?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                requests,
+                room: Arc::new(Semaphore::new(tuning.waiting_bytes as usize)),
+                waiting_bytes: tuning.waiting_bytes,
+                board,
+            }),
+        })
+    }
+
     /// This spool's identity and epoch.
     pub fn identity(&self) -> (AgentId, u32) {
-        todo!()
+        self.look(|board| board.identity)
     }
+
     /// Returns once the entry would survive a power cut. Callers that wait together share one
     /// commit. Not cancel-safe in one sense: a dropped future may still have been stored.
-    pub async fn append(&self, _entry: Entry) -> Result<Spooled, SpoolError> {
-        todo!()
+    pub async fn append(&self, entry: Entry) -> Result<Spooled, SpoolError> {
+        // Taken before the entry is queued, so that a burst waits here and not in memory twice.
+        let bytes = u32::try_from(entry.sealed.body().len()).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.shared.room)
+            .acquire_many_owned(bytes.clamp(1, self.shared.waiting_bytes))
+            .await
+            .map_err(|_| SpoolError::Closed)?;
+        self.ask(|reply| {
+            Request::Append(Append {
+                entry,
+                reply,
+                _room: room,
+            })
+        })
+        .await
     }
+
     /// The oldest entry that is not in flight; waits until there is one.
     pub async fn lease(&self) -> Result<Lease, SpoolError> {
-        todo!()
+        let home = self.shared.requests.clone();
+        self.ask(|reply| Request::Lease { home, reply }).await
     }
+
     /// Contiguous oldest entries, up to about `max_items` items or `max_bytes` packed bytes, whose
     /// extent is durable before it is handed out, so that a restart hands out the same cut with
-    /// the same id. Several cuts may be out. Waits until there is at least one entry.
-    pub async fn cut(&self, _max_items: u64, _max_bytes: u64) -> Result<Cut, SpoolError> {
-        todo!()
+    /// the same id. Several cuts may be out. Waits until there is at least one entry, and a
+    /// little longer ([`Tuning::cut_linger`]) for a cut that is not full.
+    pub async fn cut(&self, max_items: u64, max_bytes: u64) -> Result<Cut, SpoolError> {
+        let home = self.shared.requests.clone();
+        self.ask(|reply| Request::Cut {
+            home,
+            max_items,
+            max_bytes,
+            reply,
+        })
+        .await
     }
+
+    /// Returns once every settlement so far is durable.
+    pub async fn flush(&self) -> Result<(), SpoolError> {
+        self.ask(Request::Flush).await
+    }
+
+    /// Takes a new identity for everything appended from now on: a peer has told us that another
+    /// spool uses this one's. Entries on disk keep theirs.
+    pub async fn renew_identity(&self) -> Result<(AgentId, u32), SpoolError> {
+        self.ask(Request::Renew).await
+    }
+
+    /// The newest dead letters, with the reasons why nobody will ever take them.
+    pub async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, SpoolError> {
+        self.ask(|reply| Request::DeadLetters { limit, reply })
+            .await
+    }
+
     /// Books and sizes, for `/metrics` and `status`.
     pub fn stats(&self) -> SpoolStats {
-        todo!()
+        self.look(|board| board.stats.clone())
     }
-    /// Settles pending settlements durably and stops the owner.
+
+    /// Settles pending settlements durably, stops the owner and gives up the directory. Other
+    /// handles get [`SpoolError::Closed`] from then on.
     pub async fn close(self) {
-        todo!()
+        let (reply, done) = oneshot::channel();
+        if self
+            .shared
+            .requests
+            .send(Request::Close(Some(reply)))
+            .is_ok()
+        {
+            // An error means that the owner had stopped before, which is what we wanted.
+            let _stopped = done.await;
+        }
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, SpoolError>>) -> Request,
+    ) -> Result<T, SpoolError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared
+            .requests
+            .send(request(reply))
+            .map_err(|_| SpoolError::Closed)?;
+        answer.await.map_err(|_| SpoolError::Closed)?
+    }
+
+    fn look<T>(&self, at: impl FnOnce(&Board) -> T) -> T {
+        at(&self
+            .shared
+            .board
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// One entry in flight once. Dropped unsettled, it goes back to the front.
-#[derive(Debug)]
-pub struct Lease {}
-impl Lease {
-    /// The identity to send with it.
-    pub fn id(&self) -> BatchId {
-        todo!()
-    }
-    /// What to send.
-    pub fn entry(&self) -> &Entry {
-        todo!()
-    }
-    /// How often it was leased before.
-    pub fn attempts(&self) -> u32 {
-        todo!()
-    }
-    /// Ends the lease: committed and partial remove the entry, refused data moves it to the dead
-    /// letters, everything else puts it back.
-    pub fn settle(self, _delivery: &Delivery) {
-        todo!()
-    }
-    /// Replaces the entry by `parts` (split after a 413), durably, then ends the lease.
-    pub async fn split(self, _parts: Vec<Sealed>) -> Result<(), SpoolError> {
-        todo!()
-    }
-}
-
-/// A durable group of entries on its way into the store.
-#[derive(Debug)]
-pub struct Cut {}
-impl Cut {
-    /// The same after a restart; never reused.
-    pub fn id(&self) -> u64 {
-        todo!()
-    }
-    /// In sequence order, each with the identity of this spool.
-    pub fn entries(&self) -> &[(BatchId, Entry)] {
-        todo!()
-    }
-    /// Everything in it is stored: durably forgotten before this returns.
-    pub async fn settle(self) -> Result<(), SpoolError> {
-        todo!()
-    }
-}
-
-/// Conservation, per signal: `spooled = delivered + rejected + evicted + corrupt + here`.
-#[derive(Clone, Debug, Default)]
-pub struct SpoolStats {
-    /// Indexed by `Signal::code() - 1`.
-    pub by_signal: [SignalStats; 3],
-    /// Allocated blocks.
-    pub used_bytes: u64,
-    /// The bound.
-    pub limit_bytes: u64,
-    /// Entries waiting or in flight.
-    pub entries: u64,
-    /// When the oldest waiting entry was accepted.
-    pub oldest: Option<UnixNanos>,
-}
-
-/// Items of one signal.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SignalStats {
-    /// Durably appended, ever (survives restarts).
-    pub spooled: u64,
-    /// Acknowledged by the next hop.
-    pub delivered: u64,
-    /// Refused for good by the next hop (dead letters and partial success).
-    pub rejected: u64,
-    /// Dropped at the disk bound.
-    pub evicted: u64,
-    /// Unreadable on disk.
-    pub corrupt: u64,
-    /// Waiting or in flight.
-    pub here: u64,
+/// An entry that the next hop refused for good.
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    /// Under which it was refused.
+    pub id: BatchId,
+    /// What was refused.
+    pub entry: Entry,
+    /// The peer's words.
+    pub reason: String,
 }

@@ -1,0 +1,140 @@
+//! What can go wrong, by what the caller can do about it.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use petrel_wire::BatchId;
+
+/// Why an append was not done, or a spool not opened. Nothing was stored.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpoolError {
+    /// At the bound, with [`WhenFull::Refuse`](crate::WhenFull::Refuse) or nothing left to evict.
+    #[error("spool is full: {used_bytes} of {limit_bytes} bytes")]
+    Full {
+        /// In use.
+        used_bytes: u64,
+        /// Allowed.
+        limit_bytes: u64,
+    },
+    /// The same origin came with other bytes: a cloned spool.
+    #[error("batch {0} is known with other content; its sender is a copy of another")]
+    Conflict(BatchId),
+    /// The owner has stopped.
+    #[error("spool is closed")]
+    Closed,
+    /// Another process owns the directory.
+    #[error("spool {dir} is in use by pid {pid}")]
+    InUse {
+        /// The spool's directory.
+        dir: PathBuf,
+        /// Who holds it, as written in the lock file.
+        pid: String,
+    },
+    /// The disk failed. The entry is not stored as far as anybody can know; trying again is right,
+    /// the spool reopens its files by itself.
+    #[error("the spool's disk failed while {doing}")]
+    Disk {
+        /// What was tried.
+        doing: &'static str,
+        /// What came back.
+        source: Arc<dyn Error + Send + Sync>,
+    },
+    /// Larger than a spool of this size can ever hold.
+    #[error("a batch of {bytes} bytes is too large for a spool of {limit_bytes} bytes")]
+    TooLarge {
+        /// Size of the batch.
+        bytes: u64,
+        /// Size of the spool.
+        limit_bytes: u64,
+    },
+}
+
+impl SpoolError {
+    /// Whether the same append may succeed later without anybody changing the batch.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Disk { .. } | Self::Closed)
+    }
+
+    pub(crate) fn disk(fault: &Fault) -> Self {
+        Self::Disk {
+            doing: fault.doing,
+            source: Arc::clone(&fault.source),
+        }
+    }
+}
+
+/// One failed piece of disk work. The handle it happened on is not used again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("failed while {doing}")]
+pub(crate) struct Fault {
+    pub(crate) doing: &'static str,
+    pub(crate) kind: FaultKind,
+    pub(crate) source: Arc<dyn Error + Send + Sync>,
+}
+
+/// What a fault says about the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// The device said no; the bytes on it may be fine.
+    Device,
+    /// The bytes are not what we wrote, or not ours.
+    Damaged,
+}
+
+impl Fault {
+    pub(crate) fn io(doing: &'static str, source: std::io::Error) -> Self {
+        Self {
+            doing,
+            kind: FaultKind::Device,
+            source: Arc::new(source),
+        }
+    }
+
+    pub(crate) fn damaged(doing: &'static str, what: impl Into<String>) -> Self {
+        let what: Box<dyn Error + Send + Sync> = what.into().into();
+        Self {
+            doing,
+            kind: FaultKind::Damaged,
+            source: what.into(),
+        }
+    }
+
+    pub(crate) fn redb(doing: &'static str, source: redb::Error) -> Self {
+        let kind = match &source {
+            redb::Error::Io(error) if error.kind() != std::io::ErrorKind::InvalidData => {
+                FaultKind::Device
+            }
+            redb::Error::PreviousIo
+            | redb::Error::DatabaseAlreadyOpen
+            | redb::Error::DatabaseClosed => FaultKind::Device,
+            _ => FaultKind::Damaged,
+        };
+        Self {
+            doing,
+            kind,
+            source: Arc::new(source),
+        }
+    }
+}
+
+/// Runs work on a redb handle. A garbage page makes redb panic in places (a damaged file read by
+/// 500 seeds: 413 panics), and a panic here must cost a file, not the process.
+pub(crate) fn guard<T>(
+    doing: &'static str,
+    work: impl FnOnce() -> Result<T, redb::Error>,
+) -> Result<T, Fault> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Fault::redb(doing, error)),
+        Err(panic) => {
+            let words = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("panicked without words");
+            Err(Fault::damaged(doing, words))
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Room: what goes first when the bound is reached, and the files that are not segments.
+//!
+//! Quarantined files and dead letters go before anything that may still be delivered; then whole
+//! segments, oldest first, counted by signal before they are unlinked. A segment with something in
+//! flight is passed over: its entry would be both stored and reported as dropped.
+
+use std::collections::BTreeMap;
+
+use petrel_wire::BatchId;
+
+use crate::disk::Disk;
+use crate::error::{Fault, FaultKind};
+use crate::layout::{SegmentMeta, dead_name};
+use crate::owner::Owner;
+use crate::segment::{Found, Record, Segment};
+use crate::{DeadLetter, SpoolError, WhenFull};
+
+/// Files beside the segments, by what they occupy.
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    /// Oldest first, since their names end in the time.
+    pub(crate) set_aside: BTreeMap<String, u64>,
+    pub(crate) dead: BTreeMap<u64, u64>,
+    dead_writer: Option<Segment>,
+    /// Forgotten in the state file; unlinked as soon as the disk lets us.
+    garbage: Vec<(String, u64)>,
+}
+
+impl Extras {
+    pub(crate) fn allocated(&self) -> u64 {
+        self.set_aside.values().sum::<u64>()
+            + self.dead.values().sum::<u64>()
+            + self.garbage.iter().map(|(_, bytes)| bytes).sum::<u64>()
+    }
+
+    pub(crate) fn quarantined(&self) -> u64 {
+        self.set_aside.len() as u64
+    }
+
+    pub(crate) fn discard(&mut self, name: String, allocated: u64) {
+        self.garbage.push((name, allocated));
+    }
+
+    /// Unlinks what was forgotten and syncs the directory.
+    pub(crate) fn sweep(&mut self, disk: &dyn Disk) {
+        if self.garbage.is_empty() {
+            return;
+        }
+        self.garbage.retain(|(name, _)| match disk.unlink(name) {
+            Ok(()) => false,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => {
+                tracing::warn!(name, %error, "cannot unlink a spool file yet");
+                true
+            }
+        });
+        // If it fails, the file may come back after a power cut; a restart then unlinks it again.
+        if let Err(error) = disk.sync_dir() {
+            tracing::warn!(%error, "cannot sync the spool's directory");
+        }
+    }
+
+    fn newest_dead(&self) -> u64 {
+        self.dead.last_key_value().map_or(0, |(number, _)| *number)
+    }
+}
+
+impl Owner {
+    /// Makes sure that `bytes` more fit, by the policy of the configuration.
+    pub(crate) fn make_room(&mut self, bytes: u64) -> Result<(), SpoolError> {
+        // redb's pages around the pieces, and the commit's own.
+        let need = bytes + bytes / 16 + (64 << 10);
+        let limit = self.config.max_bytes;
+        if self.used_bytes() + need <= limit {
+            return Ok(());
+        }
+        while self.used_bytes() + need > limit {
+            if self.drop_extra() {
+                continue;
+            }
+            let evicted = self.config.when_full == WhenFull::EvictOldest
+                && self.evict_one().map_err(|fault| self.refuse(&fault))?;
+            if !evicted {
+                return Err(SpoolError::Full {
+                    used_bytes: self.used_bytes(),
+                    limit_bytes: limit,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops one file that will never be delivered.
+    fn drop_extra(&mut self) -> bool {
+        if let Some((name, bytes)) = self.extras.set_aside.pop_first() {
+            tracing::warn!(name, "the spool is full; a quarantined file was dropped");
+            self.extras.discard(name, bytes);
+        } else if let Some((number, bytes)) = self.extras.dead.pop_first() {
+            if self.extras.dead.is_empty() {
+                self.extras.dead_writer = None;
+            }
+            tracing::warn!("the spool is full; the oldest dead letters were dropped");
+            self.extras.discard(dead_name(number), bytes);
+        } else {
+            return false;
+        }
+        self.extras.sweep(&*self.disk);
+        true
+    }
+
+    /// Drops the oldest segment that has nothing in flight; false if there is none.
+    fn evict_one(&mut self) -> Result<bool, Fault> {
+        let is_candidate = |owner: &Self, number: u64| {
+            let shelf = &owner.shelves[&number];
+            let in_cut = owner.cuts.values().any(|cut| cut.extent.segment == number);
+            shelf.is_idle() && !in_cut && shelf.manifest.entries() > 0
+        };
+        let oldest = self
+            .shelves
+            .keys()
+            .copied()
+            .find(|number| is_candidate(self, *number));
+        let Some(number) = oldest else {
+            return Ok(false);
+        };
+        if number == self.active {
+            self.rotate(None)?;
+        }
+        let shelf = &self.shelves[&number];
+        let here = shelf.items_here();
+        tracing::warn!(
+            entries = shelf.entries_here(),
+            items = ?here,
+            limit_bytes = self.config.max_bytes,
+            "the spool is full; its oldest segment was dropped",
+        );
+        let mut site = self.site.clone();
+        site.books.evicted += here;
+        site.books.retired += shelf.manifest.totals;
+        self.forget(site, &[number])?;
+        Ok(true)
+    }
+
+    /// Takes a segment out that cannot be opened: renamed, never unlinked unless room is needed.
+    pub(crate) fn set_aside(&mut self, number: u64, fault: &Fault) {
+        let done = self.try_set_aside(number, fault);
+        if let Err(fault) = done {
+            // The caller learns of it by waiting; the log says why.
+            let _logged = self.rest(&fault);
+        }
+    }
+
+    fn try_set_aside(&mut self, number: u64, fault: &Fault) -> Result<(), Fault> {
+        if number == self.active {
+            self.rotate(Some((self.site.agent, self.site.epoch + 1)))?;
+        }
+        let shelf = &self.shelves[&number];
+        let here = shelf.items_here();
+        let (name, allocated) = (shelf.name(), shelf.allocated);
+        tracing::error!(
+            segment = number,
+            entries = shelf.entries_here(),
+            items = ?here,
+            error = %fault.source,
+            "a segment cannot be read and was set aside",
+        );
+        let mut site = self.site.clone();
+        site.books.corrupt += here;
+        site.books.retired += shelf.manifest.totals;
+        let aside = aside_name(&name, self.clock.wall().seconds());
+        // Renamed first: what is forgotten is unlinked.
+        let renamed = match self.disk.rename(&name, &aside) {
+            Ok(()) => true,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => return Err(Fault::io("setting a segment aside", error)),
+        };
+        if renamed {
+            self.extras.set_aside.insert(aside, allocated);
+        }
+        self.forget(site, &[number])
+    }
+
+    /// Writes refused entries to the dead letters, before their settlement is durable: a crash in
+    /// between brings them back to be refused once more, and the copy is recognised by its id.
+    pub(crate) fn bury(&mut self) -> Result<(), Fault> {
+        if self.dead.is_empty() {
+            return Ok(());
+        }
+        let bound = self.config.max_bytes / self.tuning.dead_share.max(1);
+        let newest = self.extras.newest_dead();
+        let has_room = self
+            .extras
+            .dead
+            .get(&newest)
+            .is_some_and(|bytes| *bytes < bound / 4);
+        if self.extras.dead_writer.is_none() && has_room {
+            match Segment::open(&*self.disk, &dead_name(newest)) {
+                Ok((segment, _)) => self.extras.dead_writer = Some(segment),
+                Err(fault) if fault.kind == FaultKind::Damaged => {
+                    tracing::warn!(error = %fault.source, "dead letters cannot be read");
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        if !has_room || self.extras.dead_writer.is_none() {
+            self.extras.dead_writer = None;
+            let meta = SegmentMeta {
+                number: newest + 1,
+                agent: self.site.agent,
+                epoch: self.site.epoch,
+                first: 1,
+            };
+            let name = dead_name(meta.number);
+            self.extras.dead_writer = Some(Segment::create(&*self.disk, &name, &meta)?);
+            self.extras.dead.insert(meta.number, 0);
+        }
+        let done = self.write_dead();
+        if done.is_err() {
+            self.extras.dead_writer = None;
+        }
+        done?;
+        self.dead.clear();
+        while self.extras.dead.values().sum::<u64>() > bound && self.extras.dead.len() > 1 {
+            if let Some((number, bytes)) = self.extras.dead.pop_first() {
+                self.extras.discard(dead_name(number), bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_dead(&mut self) -> Result<(), Fault> {
+        let Some(writer) = &self.extras.dead_writer else {
+            return Ok(());
+        };
+        let first = writer.last()?.unwrap_or(0) + 1;
+        let notes: Vec<String> = self
+            .dead
+            .iter()
+            .map(|dead| format!("{}\n{}", dead.id, dead.reason))
+            .collect();
+        let records: Vec<Record<'_>> = (first..)
+            .zip(self.dead.iter().zip(&notes))
+            .map(|(seq, (dead, note))| Record {
+                seq,
+                entry: &dead.entry,
+                note,
+            })
+            .collect();
+        writer.append(&records, &[])?;
+        let newest = self.extras.newest_dead();
+        if let Ok(bytes) = self.disk.allocated(&dead_name(newest)) {
+            self.extras.dead.insert(newest, bytes);
+        }
+        Ok(())
+    }
+
+    /// The newest dead letters, newest first.
+    pub(crate) fn dead_letters(&mut self, limit: usize) -> Result<Vec<DeadLetter>, SpoolError> {
+        self.bury().map_err(|fault| self.rest(&fault))?;
+        self.extras.dead_writer = None;
+        let mut letters: Vec<DeadLetter> = Vec::new();
+        for number in self.extras.dead.keys().rev() {
+            let name = dead_name(*number);
+            let opened = Segment::open_to_read(&*self.disk, &name);
+            let Ok((segment, _)) = opened else {
+                tracing::warn!(name, "dead letters cannot be read");
+                continue;
+            };
+            let mut seq = segment.last().ok().flatten().unwrap_or(0);
+            while seq > 0 && letters.len() < limit {
+                if let Ok(Found::Record(header, entry)) = segment.read(seq)
+                    && let Some((id, reason)) = header.note.split_once('\n')
+                    && let Ok(id) = id.parse::<BatchId>()
+                    && letters.iter().all(|known| known.id != id)
+                {
+                    letters.push(DeadLetter {
+                        id,
+                        entry,
+                        reason: reason.to_owned(),
+                    });
+                }
+                seq -= 1;
+            }
+        }
+        Ok(letters)
+    }
+}
+
+/// `segment-0000000007.redb.corrupt-1795237200`
+pub(crate) fn aside_name(name: &str, seconds: u64) -> String {
+    format!("{name}.corrupt-{seconds}")
+}

@@ -1,0 +1,474 @@
+//! The owner: the one thread that touches the disk.
+//!
+//! Each turn takes whatever has come meanwhile, makes it durable in one commit, answers, and then
+//! hands out what is asked for. While a commit waits for the disk the next group gathers by
+//! itself, so there is no timer in the way of an append.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use petrel_wire::{AgentId, Clock, Delivery, Sealed, Signal};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::cut::{CutWaiter, Outstanding};
+use crate::disk::Disk;
+use crate::error::Fault;
+use crate::evict::Extras;
+use crate::ledger::{Sender as LedgerSender, Window};
+use crate::segment::Segment;
+use crate::settle::Dead;
+use crate::shelf::Shelf;
+use crate::state::{Site, State};
+use crate::{
+    Board, Cut, DeadLetter, Entry, Lease, SignalStats, SpoolConfig, SpoolError, SpoolStats,
+    Spooled, Tuning,
+};
+
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, SpoolError>>;
+
+/// One caller waiting for a commit.
+#[derive(Debug)]
+pub(crate) struct Append {
+    pub(crate) entry: Entry,
+    pub(crate) reply: Reply<Spooled>,
+    pub(crate) _room: OwnedSemaphorePermit,
+}
+
+/// One entry by where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) segment: u64,
+    pub(crate) seq: u64,
+}
+
+/// What handles, leases and cuts ask of the owner.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Append(Append),
+    Lease {
+        home: Sender<Request>,
+        reply: Reply<Lease>,
+    },
+    Settle {
+        place: Place,
+        entry: Entry,
+        delivery: Delivery,
+    },
+    PutBack(Place),
+    Split {
+        place: Place,
+        entry: Entry,
+        parts: Vec<Sealed>,
+        reply: Reply<()>,
+    },
+    Cut {
+        home: Sender<Request>,
+        max_items: u64,
+        max_bytes: u64,
+        reply: Reply<Cut>,
+    },
+    SettleCut {
+        id: u64,
+        reply: Reply<()>,
+    },
+    PutBackCut(u64),
+    Flush(Reply<()>),
+    Renew(Reply<(AgentId, u32)>),
+    DeadLetters {
+        limit: usize,
+        reply: Reply<Vec<DeadLetter>>,
+    },
+    Close(Option<oneshot::Sender<()>>),
+}
+
+#[derive(Debug)]
+pub(crate) struct LeaseWaiter {
+    pub(crate) home: Sender<Request>,
+    pub(crate) reply: Reply<Lease>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Owner {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) config: SpoolConfig,
+    pub(crate) tuning: Tuning,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) segment_bytes: u64,
+    inbox: Receiver<Request>,
+    board: Arc<Mutex<Board>>,
+    pub(crate) site: Site,
+    /// `None` after a failure, until it is opened again.
+    pub(crate) state: Option<State>,
+    pub(crate) state_allocated: u64,
+    /// The last commit of the state file failed: its next one writes everything.
+    pub(crate) state_in_doubt: bool,
+    pub(crate) shelves: BTreeMap<u64, Shelf>,
+    /// Number of the segment that is written.
+    pub(crate) active: u64,
+    pub(crate) writer: Option<Segment>,
+    /// An fsync of the active segment failed: it must not be written again.
+    pub(crate) abandon: bool,
+    pub(crate) reader: Option<(u64, Segment)>,
+    /// Windows of the active segment, not yet in the state file, and looked-up ones.
+    pub(crate) ledger: HashMap<LedgerSender, Window>,
+    pub(crate) cuts: BTreeMap<u64, Outstanding>,
+    /// Settled, and still listed in the state file.
+    pub(crate) settled_cuts: Vec<u64>,
+    pub(crate) last_cut: Option<Instant>,
+    /// A caller of `cut` is kept waiting so that its cut gets larger.
+    pub(crate) lingering: bool,
+    /// The entry that could not be read last, and how often in a row.
+    pub(crate) unreadable: Option<(Place, u32)>,
+    pub(crate) dead: Vec<Dead>,
+    pub(crate) extras: Extras,
+    pub(crate) pending: usize,
+    pub(crate) pending_since: Option<Instant>,
+    pub(crate) lease_waiters: VecDeque<LeaseWaiter>,
+    pub(crate) cut_waiters: VecDeque<CutWaiter>,
+    /// Reading and settling are not tried again before.
+    pub(crate) rest_until: Option<Instant>,
+    /// Appends are refused until then, and why.
+    pub(crate) refuse_until: Option<(Instant, SpoolError)>,
+    pub(crate) commits: u64,
+    /// Until dropped, nobody else may open the directory.
+    pub(crate) lock: Option<Box<dyn Any + Send>>,
+}
+
+/// What recovery found, for [`Owner::start`].
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) lock: Box<dyn Any + Send>,
+    pub(crate) site: Site,
+    pub(crate) state: State,
+    pub(crate) shelves: BTreeMap<u64, Shelf>,
+    pub(crate) active: u64,
+    pub(crate) writer: Option<Segment>,
+    pub(crate) ledger: HashMap<LedgerSender, Window>,
+    pub(crate) cuts: BTreeMap<u64, Outstanding>,
+    pub(crate) extras: Extras,
+}
+
+/// The groups that one turn's requests fall into.
+#[derive(Debug, Default)]
+struct Turn {
+    appends: Vec<Append>,
+    splits: Vec<(Place, Entry, Vec<Sealed>, Reply<()>)>,
+    flushes: Vec<Reply<()>>,
+    renewals: Vec<Reply<(AgentId, u32)>>,
+    exports: Vec<(usize, Reply<Vec<DeadLetter>>)>,
+    close: Option<Option<oneshot::Sender<()>>>,
+}
+
+/// Idle owners wake up this often to forget callers that have gone.
+const IDLE: Duration = Duration::from_secs(60);
+
+impl Owner {
+    pub(crate) fn start(
+        disk: Arc<dyn Disk>,
+        config: SpoolConfig,
+        tuning: Tuning,
+        clock: Arc<dyn Clock>,
+        segment_bytes: u64,
+        inbox: Receiver<Request>,
+        found: Found,
+    ) -> Self {
+        let identity = (found.site.agent, found.site.epoch);
+        let board = Board {
+            stats: SpoolStats::default(),
+            identity,
+        };
+        let mut owner = Self {
+            disk,
+            config,
+            tuning,
+            clock,
+            segment_bytes,
+            inbox,
+            board: Arc::new(Mutex::new(board)),
+            site: found.site,
+            state: Some(found.state),
+            state_allocated: 0,
+            state_in_doubt: false,
+            shelves: found.shelves,
+            active: found.active,
+            writer: found.writer,
+            abandon: false,
+            reader: None,
+            ledger: found.ledger,
+            cuts: found.cuts,
+            settled_cuts: Vec::new(),
+            last_cut: None,
+            lingering: false,
+            unreadable: None,
+            dead: Vec::new(),
+            extras: found.extras,
+            pending: 0,
+            pending_since: None,
+            lease_waiters: VecDeque::new(),
+            cut_waiters: VecDeque::new(),
+            rest_until: None,
+            refuse_until: None,
+            commits: 0,
+            lock: Some(found.lock),
+        };
+        owner.measure_state();
+        owner.publish();
+        owner
+    }
+
+    pub(crate) fn board(&self) -> Arc<Mutex<Board>> {
+        Arc::clone(&self.board)
+    }
+
+    pub(crate) fn run(mut self) {
+        loop {
+            let first = match self.wake_at() {
+                // An overdue deadline must not starve the inbox, nor the other way round.
+                Some(at) => self
+                    .inbox
+                    .recv_timeout(at.saturating_duration_since(Instant::now())),
+                None => self.inbox.recv_timeout(IDLE),
+            };
+            let mut turn = Turn::default();
+            match first {
+                Ok(request) => self.take(request, &mut turn),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => turn.close = Some(None),
+            }
+            let mut bytes = 0;
+            while bytes < self.tuning.group_bytes && turn.close.is_none() {
+                match self.inbox.try_recv() {
+                    Ok(request) => {
+                        if let Request::Append(append) = &request {
+                            bytes += append.entry.sealed.body().len() as u64;
+                        }
+                        self.take(request, &mut turn);
+                    }
+                    Err(_) => break,
+                }
+            }
+            if let Some(reply) = self.turn(turn) {
+                drop(self.writer.take());
+                drop(self.reader.take());
+                drop(self.state.take());
+                drop(self.lock.take());
+                if let Some(reply) = reply {
+                    let _nobody_waits = reply.send(());
+                }
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, request: Request, turn: &mut Turn) {
+        match request {
+            Request::Append(append) => turn.appends.push(append),
+            Request::Lease { home, reply } => {
+                self.lease_waiters.push_back(LeaseWaiter { home, reply });
+            }
+            Request::Settle {
+                place,
+                entry,
+                delivery,
+            } => self.settle(place, entry, &delivery),
+            Request::PutBack(place) => self.put_back(place),
+            Request::Split {
+                place,
+                entry,
+                parts,
+                reply,
+            } => turn.splits.push((place, entry, parts, reply)),
+            Request::Cut {
+                home,
+                max_items,
+                max_bytes,
+                reply,
+            } => self.cut_waiters.push_back(CutWaiter {
+                home,
+                max_items,
+                max_bytes,
+                reply,
+            }),
+            Request::SettleCut { id, reply } => {
+                self.settle_cut(id);
+                turn.flushes.push(reply);
+            }
+            Request::PutBackCut(id) => self.put_back_cut(id),
+            Request::Flush(reply) => turn.flushes.push(reply),
+            Request::Renew(reply) => turn.renewals.push(reply),
+            Request::DeadLetters { limit, reply } => turn.exports.push((limit, reply)),
+            Request::Close(reply) => turn.close = Some(reply),
+        }
+    }
+
+    /// Does the work of one turn; `Some` if it was the last.
+    fn turn(&mut self, turn: Turn) -> Option<Option<oneshot::Sender<()>>> {
+        self.lease_waiters.retain(|w| !w.reply.is_closed());
+        self.cut_waiters.retain(|w| !w.reply.is_closed());
+        let answers = self.append(turn.appends);
+        self.publish();
+        for (reply, answer) in answers {
+            let _caller_may_be_gone = reply.send(answer);
+        }
+        for (place, entry, parts, reply) in turn.splits {
+            let answer = self.split(place, &entry, parts);
+            let _caller_may_be_gone = reply.send(answer);
+        }
+        for reply in turn.renewals {
+            let answer = self.renew();
+            self.publish();
+            let _caller_may_be_gone = reply.send(answer);
+        }
+        for (limit, reply) in turn.exports {
+            let answer = self.dead_letters(limit);
+            let _caller_may_be_gone = reply.send(answer);
+        }
+        if turn.close.is_some() {
+            self.refuse_all(turn.flushes);
+            return turn.close;
+        }
+        let resting = self.is_resting();
+        if !turn.flushes.is_empty() || (self.flush_is_due() && !resting) {
+            let answer = self.flush();
+            self.publish();
+            for reply in turn.flushes {
+                let _caller_may_be_gone = reply.send(answer.clone());
+            }
+        }
+        self.hand_out_leases();
+        self.hand_out_cuts();
+        self.publish();
+        None
+    }
+
+    fn refuse_all(&mut self, flushes: Vec<Reply<()>>) {
+        let answer = self.flush();
+        if let Err(error) = &answer {
+            // Not lost: whatever was not settled durably is sent again and recognised.
+            tracing::warn!(%error, "the spool closed without its last settlements");
+        }
+        self.publish();
+        for reply in flushes {
+            let _caller_may_be_gone = reply.send(answer.clone());
+        }
+    }
+
+    fn flush_is_due(&self) -> bool {
+        self.pending >= self.tuning.settle_most
+            || self
+                .pending_since
+                .is_some_and(|since| since.elapsed() >= self.tuning.settle_after)
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let flush = self.pending_since.map(|at| at + self.tuning.settle_after);
+        let asked = !self.lease_waiters.is_empty() || !self.cut_waiters.is_empty();
+        let rest = self.rest_until.filter(|_| asked || flush.is_some());
+        if rest.is_some() {
+            return rest;
+        }
+        let cut = self.cut_due();
+        [flush, cut].into_iter().flatten().min()
+    }
+
+    pub(crate) fn note_pending(&mut self) {
+        self.pending += 1;
+        self.pending_since.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether the disk is given a rest after a failure.
+    pub(crate) fn is_resting(&mut self) -> bool {
+        match self.rest_until {
+            Some(until) if Instant::now() < until => true,
+            _ => {
+                self.rest_until = None;
+                false
+            }
+        }
+    }
+
+    /// Why appends are refused, if they are.
+    pub(crate) fn refusing(&mut self) -> Option<SpoolError> {
+        match &self.refuse_until {
+            Some((until, error)) if Instant::now() < *until => Some(error.clone()),
+            _ => None,
+        }
+    }
+
+    /// Records a failed append: logged once, and appends are refused for a moment.
+    pub(crate) fn refuse(&mut self, fault: &Fault) -> SpoolError {
+        let error = SpoolError::disk(fault);
+        if self.refuse_until.is_none() {
+            tracing::error!(
+                dir = %self.config.dir.display(),
+                error = %fault.source,
+                "the spool's disk failed while {}; appends are refused until it recovers",
+                fault.doing,
+            );
+        }
+        self.refuse_until = Some((Instant::now() + self.tuning.retry_after, error.clone()));
+        error
+    }
+
+    /// Records a failure: logged once, and the disk is left alone for a moment.
+    pub(crate) fn rest(&mut self, fault: &Fault) -> SpoolError {
+        if self.rest_until.is_none() {
+            tracing::error!(
+                dir = %self.config.dir.display(),
+                error = %fault.source,
+                "the spool's disk failed while {}; it will be tried again",
+                fault.doing,
+            );
+        }
+        self.rest_until = Some(Instant::now() + self.tuning.retry_after);
+        SpoolError::disk(fault)
+    }
+
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.shelves.values().map(|s| s.allocated).sum::<u64>()
+            + self.state_allocated
+            + self.extras.allocated()
+    }
+
+    pub(crate) fn measure_state(&mut self) {
+        if let Ok(bytes) = self.disk.allocated(crate::layout::STATE) {
+            self.state_allocated = bytes;
+        }
+    }
+
+    pub(crate) fn publish(&mut self) {
+        let books = &self.site.books;
+        let mut stats = SpoolStats {
+            used_bytes: self.used_bytes(),
+            limit_bytes: self.config.max_bytes,
+            entries: self.shelves.values().map(Shelf::entries_here).sum(),
+            oldest: self.shelves.values().find_map(Shelf::oldest),
+            quarantined_files: self.extras.quarantined(),
+            commits: self.commits,
+            disk_failing: self.rest_until.is_some() || self.refuse_until.is_some(),
+            ..SpoolStats::default()
+        };
+        for signal in Signal::ALL {
+            let totals: u64 = self
+                .shelves
+                .values()
+                .map(|s| s.manifest.totals[signal])
+                .sum();
+            let here = self.shelves.values().map(|s| s.items_here()[signal]).sum();
+            stats.by_signal[usize::from(signal.code()) - 1] = SignalStats {
+                spooled: books.retired[signal] + totals - books.moved[signal],
+                delivered: books.delivered[signal],
+                rejected: books.rejected[signal],
+                evicted: books.evicted[signal],
+                corrupt: books.corrupt[signal],
+                here,
+            };
+        }
+        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        board.stats = stats;
+        board.identity = (self.site.agent, self.site.epoch);
+    }
+}

@@ -1,0 +1,497 @@
+//! Opening: who are we, what is here, and where do numbers go on.
+//!
+//! Constant time in the backlog: closed segments are taken at their manifest's word and opened
+//! only when something of them is asked for; only the newest one's headers are read. Whatever
+//! cannot be explained by a crash at some point of the order rules (see `state`) puts continuity
+//! in doubt, and numbering starts afresh.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use petrel_wire::{AgentId, Clock};
+
+use crate::cut::Outstanding;
+use crate::disk::Disk;
+use crate::error::{Fault, FaultKind};
+use crate::evict::{Extras, aside_name};
+use crate::layout::{Header, Name, STATE, dead_name, segment_name};
+use crate::ledger::{Sender, Window};
+use crate::owner::{Found, Owner, Request};
+use crate::segment::{Replaced, Segment};
+use crate::shelf::Shelf;
+use crate::state::{Change, Manifest, Site, Snapshot, State};
+use crate::{SpoolConfig, SpoolError, Tuning};
+
+/// How far the numbers on disk can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Doubt {
+    None,
+    /// Numbers of this epoch may have been used that we no longer see.
+    Epoch,
+    /// Epochs may have been used that we no longer see.
+    Identity,
+}
+
+#[derive(Debug)]
+struct Recovery {
+    disk: Arc<dyn Disk>,
+    seconds: u64,
+    doubt: Doubt,
+    extras: Extras,
+    shelves: BTreeMap<u64, Shelf>,
+    ledger: HashMap<Sender, Window>,
+}
+
+impl Owner {
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        config: SpoolConfig,
+        tuning: Tuning,
+        clock: Arc<dyn Clock>,
+        inbox: Receiver<Request>,
+    ) -> Result<Self, SpoolError> {
+        let lock = disk.lock()?;
+        let segment_bytes = tuning.segment_bytes.unwrap_or_else(|| {
+            let share = (config.max_bytes / 16).clamp(8 << 20, 64 << 20);
+            share.min(config.max_bytes / 4)
+        });
+        let recovery = Recovery {
+            disk: Arc::clone(&disk),
+            seconds: clock.wall().seconds(),
+            doubt: Doubt::None,
+            extras: Extras::default(),
+            shelves: BTreeMap::new(),
+            ledger: HashMap::new(),
+        };
+        let (found, doubt, replaced) = recovery
+            .run(lock)
+            .map_err(|fault| SpoolError::disk(&fault))?;
+        let mut owner = Owner::start(disk, config, tuning, clock, segment_bytes, inbox, found);
+        for one in replaced {
+            owner.book_replaced(&one);
+        }
+        let (agent, epoch) = (owner.site.agent, owner.site.epoch);
+        let started = match doubt {
+            Doubt::Identity => owner.rotate(Some((AgentId::random(), 1))),
+            Doubt::Epoch => owner.rotate(Some((agent, epoch + 1))),
+            Doubt::None if owner.writer.is_none() => owner.rotate(None),
+            Doubt::None => Ok(()),
+        };
+        started.map_err(|fault| SpoolError::disk(&fault))?;
+        owner.publish();
+        Ok(owner)
+    }
+}
+
+impl Recovery {
+    fn run(mut self, lock: Box<dyn Any + Send>) -> Result<(Found, Doubt, Vec<Replaced>), Fault> {
+        let files = self.take_stock()?;
+        let (state, mut snapshot) = match self.open_state(files.state)? {
+            Some(opened) => opened,
+            None => self.new_state(&files.segments)?,
+        };
+        self.match_files(&state, &mut snapshot, &files.segments)?;
+        let active = self
+            .shelves
+            .iter()
+            .rev()
+            .find(|(_, shelf)| !shelf.manifest.closed)
+            .map(|(number, _)| *number);
+        let (writer, replaced) = match active {
+            Some(number) => self.open_active(number, &state, &mut snapshot.site)?,
+            None => (None, Vec::new()),
+        };
+        let mut cuts = BTreeMap::new();
+        for (id, extent) in snapshot.cuts {
+            if let Some(shelf) = self.shelves.get_mut(&extent.segment) {
+                for seq in extent.first..=extent.last {
+                    shelf.reserve(seq);
+                }
+                cuts.insert(id, Outstanding::found(extent));
+            }
+        }
+        let found = Found {
+            lock,
+            site: snapshot.site,
+            state,
+            shelves: self.shelves,
+            active: active.unwrap_or(0),
+            writer,
+            ledger: self.ledger,
+            cuts,
+            extras: self.extras,
+        };
+        Ok((found, self.doubt, replaced))
+    }
+
+    /// Lists the directory, removes what was never finished.
+    fn take_stock(&mut self) -> Result<Files, Fault> {
+        let names = self
+            .disk
+            .list()
+            .map_err(|error| Fault::io("listing the directory", error))?;
+        let mut files = Files::default();
+        for name in names {
+            let allocated = self.disk.allocated(&name).unwrap_or(0);
+            match Name::of(&name) {
+                Name::State => files.state = true,
+                Name::Segment(number) => {
+                    files.segments.insert(number);
+                }
+                Name::Dead(number) => {
+                    self.extras.dead.insert(number, allocated);
+                }
+                Name::Quarantined => {
+                    self.extras.set_aside.insert(name, allocated);
+                }
+                Name::Unfinished => self.extras.discard(name, allocated),
+                Name::Other => {}
+            }
+        }
+        let empty: Vec<u64> = self
+            .extras
+            .dead
+            .keys()
+            .copied()
+            .filter(|number| {
+                self.disk
+                    .open(&dead_name(*number))
+                    .and_then(|file| file.len())
+                    .is_ok_and(|len| len == 0)
+            })
+            .collect();
+        for number in empty {
+            self.extras.dead.remove(&number);
+            self.extras.discard(dead_name(number), 0);
+        }
+        self.extras.sweep(&*self.disk);
+        Ok(files)
+    }
+
+    fn open_state(&mut self, exists: bool) -> Result<Option<(State, Snapshot)>, Fault> {
+        if !exists {
+            return Ok(None);
+        }
+        let opened = State::open(&*self.disk).and_then(|state| {
+            let snapshot = state.load()?;
+            Ok((state, snapshot))
+        });
+        match opened {
+            Ok(opened) => Ok(Some(opened)),
+            Err(fault) if fault.kind == FaultKind::Damaged => {
+                self.quarantine(STATE, &fault)?;
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// A first start, or one after the state file was lost: then everything in segments is kept
+    /// under the identity written in each, and what they held before is not known any more.
+    fn new_state(&mut self, segments: &BTreeSet<u64>) -> Result<(State, Snapshot), Fault> {
+        let mut site = Site::new(AgentId::random(), 1);
+        if let Some(highest) = segments.last() {
+            tracing::error!(
+                segments = segments.len(),
+                "the spool's state is lost; its segments are read again in full",
+            );
+            self.doubt = Doubt::Identity;
+            site.next_segment = highest + 1;
+        }
+        let mut manifests = BTreeMap::new();
+        let mut claims = HashMap::new();
+        for number in segments {
+            if let Some((manifest, headers)) = self.read_in_full(*number)? {
+                note_claims(&headers, &mut claims, |_| Ok(None))?;
+                manifests.insert(*number, manifest);
+            }
+        }
+        let state = State::create(&*self.disk, &site)?;
+        let change = Change {
+            put_segments: manifests.values().cloned().collect(),
+            ledger: claims.into_iter().collect(),
+            ..Change::default()
+        };
+        state.commit(&site, &change)?;
+        let snapshot = Snapshot {
+            site,
+            segments: manifests,
+            cuts: BTreeMap::new(),
+        };
+        Ok((state, snapshot))
+    }
+
+    /// Compares what the state file lists with what is in the directory.
+    fn match_files(
+        &mut self,
+        state: &State,
+        snapshot: &mut Snapshot,
+        files: &BTreeSet<u64>,
+    ) -> Result<(), Fault> {
+        let site = &mut snapshot.site;
+        for (number, manifest) in std::mem::take(&mut snapshot.segments) {
+            if files.contains(&number) {
+                let allocated = self.disk.allocated(&segment_name(number)).unwrap_or(0);
+                self.shelves.insert(number, Shelf::new(manifest, allocated));
+                continue;
+            }
+            tracing::error!(
+                segment = number,
+                entries = manifest.entries(),
+                "a segment is missing"
+            );
+            if !manifest.closed {
+                self.doubt = self.doubt.max(Doubt::Epoch);
+            }
+            count_lost(site, &manifest);
+        }
+        for number in files.iter().copied() {
+            if self.shelves.contains_key(&number) || !self.file_is_there(number) {
+                continue;
+            }
+            if number < site.next_segment {
+                self.remove_retired(number)?;
+            } else if let Some((manifest, headers)) = self.read_in_full(number)? {
+                if manifest.entries() == 0 {
+                    // Made just before a crash, and never written to.
+                    self.extras.discard(segment_name(number), 0);
+                    continue;
+                }
+                tracing::error!(
+                    segment = number,
+                    "the state file is older than a segment; it was restored from a copy?",
+                );
+                self.doubt = Doubt::Identity;
+                note_claims(&headers, &mut self.ledger, |sender| state.window(sender))?;
+                site.next_segment = number + 1;
+                let allocated = self.disk.allocated(&segment_name(number)).unwrap_or(0);
+                let mut shelf = Shelf::new(manifest, allocated);
+                shelf.dirty = true;
+                self.shelves.insert(number, shelf);
+            }
+        }
+        self.extras.sweep(&*self.disk);
+        Ok(())
+    }
+
+    fn file_is_there(&self, number: u64) -> bool {
+        self.disk.allocated(&segment_name(number)).is_ok()
+    }
+
+    /// A file that the state file has forgotten: unlinked if it is the one we mean.
+    fn remove_retired(&mut self, number: u64) -> Result<(), Fault> {
+        let name = segment_name(number);
+        match Segment::open_to_read(&*self.disk, &name) {
+            Ok((_, meta)) if meta.number == number => {
+                let allocated = self.disk.allocated(&name).unwrap_or(0);
+                self.extras.discard(name, allocated);
+                Ok(())
+            }
+            Ok(_) => self.quarantine(&name, &foreign()),
+            Err(fault) if fault.kind == FaultKind::Damaged => self.quarantine(&name, &fault),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// A closed manifest for a segment that nothing is known about.
+    fn read_in_full(&mut self, number: u64) -> Result<Option<(Manifest, Vec<Header>)>, Fault> {
+        let name = segment_name(number);
+        let (segment, meta) = match Segment::open_to_read(&*self.disk, &name) {
+            Ok((segment, meta)) if meta.number == number => (segment, meta),
+            Ok(_) => {
+                self.quarantine(&name, &foreign())?;
+                return Ok(None);
+            }
+            Err(fault) if fault.kind == FaultKind::Damaged => {
+                self.quarantine(&name, &fault)?;
+                return Ok(None);
+            }
+            Err(fault) => return Err(fault),
+        };
+        let mut shelf = Shelf::new(Manifest::new(meta), 0);
+        let (_, headers) = self.scan(segment, &mut shelf)?;
+        shelf.close();
+        Ok(Some((shelf.manifest, headers)))
+    }
+
+    /// Reads the newest segment's headers and opens it for writing.
+    fn open_active(
+        &mut self,
+        number: u64,
+        state: &State,
+        site: &mut Site,
+    ) -> Result<(Option<Segment>, Vec<Replaced>), Fault> {
+        let Some(mut shelf) = self.shelves.remove(&number) else {
+            return Ok((None, Vec::new()));
+        };
+        let name = segment_name(number);
+        let opened = match Segment::open(&*self.disk, &name) {
+            Ok((_, meta)) if meta != shelf.manifest.meta => Err(foreign()),
+            opened => opened,
+        };
+        let segment = match opened {
+            Ok((segment, _)) => segment,
+            Err(fault) if fault.kind == FaultKind::Damaged => {
+                self.quarantine(&name, &fault)?;
+                self.doubt = self.doubt.max(Doubt::Epoch);
+                count_lost(site, &shelf.manifest);
+                return Ok((None, Vec::new()));
+            }
+            Err(fault) => return Err(fault),
+        };
+        // What the last flush knew of it: a lower bound.
+        let (known_last, known_totals) = (shelf.manifest.last, shelf.manifest.totals);
+        shelf.manifest.last = shelf.manifest.meta.first - 1;
+        shelf.manifest.totals = crate::books::Counts::default();
+        let replaced = segment.replaced().unwrap_or_else(|fault| {
+            tracing::error!(error = %fault.source, "the splits of the newest segment are lost");
+            self.doubt = self.doubt.max(Doubt::Epoch);
+            Vec::new()
+        });
+        let (segment, headers) = self.scan(segment, &mut shelf)?;
+        if shelf.manifest.last < known_last {
+            tracing::error!(
+                segment = number,
+                missing = known_last - shelf.manifest.last,
+                "the newest segment has lost entries",
+            );
+            self.doubt = self.doubt.max(Doubt::Epoch);
+            for seq in shelf.manifest.last + 1..=known_last {
+                shelf.add_unreadable(seq);
+            }
+        }
+        // Entries without a readable header: their items show up as missing when it is retired.
+        let lost = known_totals.beyond(&shelf.manifest.totals);
+        shelf.manifest.totals += lost;
+        note_claims(&headers, &mut self.ledger, |sender| state.window(sender))?;
+        shelf.dirty = true;
+        self.shelves.insert(number, shelf);
+        Ok((segment, replaced))
+    }
+
+    /// Books every record of a segment by its header. The handle comes back if all of it could be
+    /// read; otherwise the segment is not fit to be written any more.
+    fn scan(
+        &mut self,
+        segment: Segment,
+        shelf: &mut Shelf,
+    ) -> Result<(Option<Segment>, Vec<Header>), Fault> {
+        let mut headers = Vec::new();
+        let mut open = Some(segment);
+        let mut sound = true;
+        let last = match open.as_ref().map(Segment::last) {
+            Some(Ok(last)) => last.unwrap_or(shelf.manifest.last),
+            _ => {
+                // Its index is damaged: look number by number, as far as anything is found.
+                sound = false;
+                open = None;
+                u64::MAX
+            }
+        };
+        let mut misses = 0;
+        let mut seq = shelf.manifest.meta.first;
+        while seq <= last && misses < MOST_MISSES {
+            if open.is_none() {
+                match Segment::open_to_read(&*self.disk, &shelf.name()) {
+                    Ok((segment, _)) => open = Some(segment),
+                    Err(fault) if fault.kind == FaultKind::Damaged => break,
+                    Err(fault) => return Err(fault),
+                }
+            }
+            match open.as_ref().map(|segment| segment.header(seq)) {
+                Some(Ok(Some(header))) => {
+                    for missed in shelf.manifest.last + 1..seq {
+                        shelf.add_unreadable(missed);
+                    }
+                    shelf.add(&header);
+                    headers.push(header);
+                    misses = 0;
+                }
+                Some(Err(fault)) if fault.kind == FaultKind::Device => return Err(fault),
+                Some(Ok(None)) => misses += 1,
+                _ => {
+                    misses += 1;
+                    sound = false;
+                    open = None;
+                }
+            }
+            seq += 1;
+        }
+        if misses > 0 && last != u64::MAX {
+            sound = false;
+        }
+        if !sound {
+            tracing::error!(
+                segment = shelf.manifest.meta.number,
+                readable = headers.len(),
+                "a segment is damaged; what can be read of it is kept",
+            );
+            self.doubt = self.doubt.max(Doubt::Epoch);
+            return Ok((None, headers));
+        }
+        Ok((open, headers))
+    }
+
+    fn quarantine(&mut self, name: &str, fault: &Fault) -> Result<(), Fault> {
+        let aside = aside_name(name, self.seconds);
+        tracing::error!(
+            name,
+            renamed_to = aside,
+            error = %fault.source,
+            "a spool file cannot be read and was set aside",
+        );
+        self.disk
+            .rename(name, &aside)
+            .and_then(|()| self.disk.sync_dir())
+            .map_err(|error| Fault::io("setting a file aside", error))?;
+        let allocated = self.disk.allocated(&aside).unwrap_or(0);
+        self.extras.set_aside.insert(aside, allocated);
+        Ok(())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Files {
+    state: bool,
+    segments: BTreeSet<u64>,
+}
+
+/// How many numbers in a row may be unreadable before a segment with a damaged index is taken to
+/// end there.
+const MOST_MISSES: u32 = 64;
+
+fn foreign() -> Fault {
+    Fault::damaged(
+        "opening a segment",
+        "it is another spool's, or another number's",
+    )
+}
+
+/// A segment that is gone: what of it was not settled is lost, and said so.
+fn count_lost(site: &mut Site, manifest: &Manifest) {
+    site.books.corrupt += manifest.totals.beyond(&manifest.settled_items);
+    site.books.retired += manifest.totals;
+    site.books.retired += manifest.settled_items.beyond(&manifest.totals);
+}
+
+fn note_claims(
+    headers: &[Header],
+    ledger: &mut HashMap<Sender, Window>,
+    look_up: impl Fn(&Sender) -> Result<Option<Window>, Fault>,
+) -> Result<(), Fault> {
+    for header in headers {
+        if let Some(origin) = &header.origin {
+            let sender = Sender::of(header.project, origin);
+            if !ledger.contains_key(&sender) {
+                let window = look_up(&sender)?.unwrap_or_default();
+                ledger.insert(sender, window);
+            }
+            if let Some(window) = ledger.get_mut(&sender) {
+                window.mark(origin);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,391 @@
+//! What a user of the spool is promised, one sentence a test, on a real directory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use petrel_spool::{
+    Entry, ProjectId, Spool, SpoolConfig, SpoolError, SpoolStats, Tuning, WhenFull,
+};
+use petrel_wire::{AgentId, BatchId, Delivery, Refusal, Sealed, Signal, SystemClock, UnixNanos};
+use tempfile::TempDir;
+
+fn sealed(bytes: usize, fill: u64) -> Sealed {
+    let mut body = vec![0; bytes];
+    let mut state = fill.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    for byte in &mut body {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        *byte = state.to_le_bytes()[3];
+    }
+    Sealed::from_parts(Signal::Traces, 3, bytes * 4, Bytes::from(body))
+}
+
+fn entry(bytes: usize, fill: u64) -> Entry {
+    Entry {
+        project: ProjectId(0),
+        origin: None,
+        accepted: UnixNanos(fill),
+        sealed: sealed(bytes, fill),
+    }
+}
+
+fn from_agent(project: u32, seq: u64, fill: u64) -> Entry {
+    let sealed = sealed(100, fill);
+    Entry {
+        project: ProjectId(project),
+        origin: Some(BatchId {
+            agent: AgentId(9),
+            epoch: 1,
+            seq,
+            hash: sealed.hash(),
+        }),
+        accepted: UnixNanos(1),
+        sealed,
+    }
+}
+
+fn open(dir: &TempDir) -> Spool {
+    open_with(dir, 1 << 30, WhenFull::EvictOldest)
+}
+
+fn open_with(dir: &TempDir, max_bytes: u64, when_full: WhenFull) -> Spool {
+    let config = SpoolConfig {
+        dir: dir.path().to_owned(),
+        max_bytes,
+        when_full,
+    };
+    let tuning = Tuning {
+        segment_bytes: Some(256 << 10),
+        settle_after: Duration::from_millis(20),
+        cut_linger: Duration::from_millis(5),
+        ..Tuning::default()
+    };
+    let disk = petrel_spool::Directory::new(dir.path()).unwrap();
+    Spool::open_on(Arc::new(disk), config, tuning, SystemClock::shared()).unwrap()
+}
+
+fn assert_balanced(stats: &SpoolStats) {
+    for signal in &stats.by_signal {
+        assert!(signal.is_balanced(), "{stats:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_appended_is_leased_in_order_and_whole_after_a_restart() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(&dir);
+    let (agent, epoch) = spool.identity();
+    for fill in 1..=40 {
+        let spooled = spool.append(entry(20_000, fill)).await.unwrap();
+        assert_eq!(spooled.id().seq, fill);
+    }
+    spool.close().await;
+
+    let spool = open(&dir);
+    assert_eq!(spool.identity(), (agent, epoch));
+    let mut leases = Vec::new();
+    for fill in 1..=40 {
+        let lease = spool.lease().await.unwrap();
+        assert_eq!((lease.id().seq, lease.id().epoch), (fill, epoch));
+        assert_eq!(lease.entry(), &entry(20_000, fill));
+        leases.push(lease);
+    }
+    for lease in leases {
+        lease.settle(&Delivery::Committed);
+    }
+    spool.flush().await.unwrap();
+    let stats = spool.stats();
+    assert_balanced(&stats);
+    assert_eq!(stats.by_signal[0].delivered, 120);
+    assert_eq!(stats.entries, 0);
+    spool.close().await;
+    let stats = open(&dir).stats();
+    assert_eq!(
+        (stats.by_signal[0].spooled, stats.by_signal[0].delivered),
+        (120, 120)
+    );
+}
+
+#[tokio::test]
+async fn callers_that_wait_together_share_a_commit() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(&dir);
+    let appends: Vec<_> = (0..200)
+        .map(|fill| {
+            let spool = spool.clone();
+            tokio::spawn(async move { spool.append(entry(500, fill)).await.unwrap() })
+        })
+        .collect();
+    for append in appends {
+        let _spooled = append.await.unwrap();
+    }
+    let stats = spool.stats();
+    assert!(stats.commits < 200, "{} commits", stats.commits);
+    assert_eq!(stats.entries, 200);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_dropped_goes_back_to_the_front() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(&dir);
+    for fill in 1..=3 {
+        let _spooled = spool.append(entry(100, fill)).await.unwrap();
+    }
+    drop(spool.lease().await.unwrap());
+    let lease = spool.lease().await.unwrap();
+    assert_eq!((lease.id().seq, lease.attempts()), (1, 1));
+    lease.settle(&Delivery::Busy {
+        after: None,
+        reason: String::new(),
+    });
+    let lease = spool.lease().await.unwrap();
+    assert_eq!((lease.id().seq, lease.attempts()), (1, 2));
+    lease.settle(&Delivery::Committed);
+    assert_eq!(spool.lease().await.unwrap().id().seq, 2);
+}
+
+#[tokio::test]
+async fn a_settlement_survives_and_a_lease_does_not() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(&dir);
+    for fill in 1..=3 {
+        let _spooled = spool.append(entry(100, fill)).await.unwrap();
+    }
+    spool.lease().await.unwrap().settle(&Delivery::Committed);
+    let held = spool.lease().await.unwrap();
+    spool.close().await;
+    let spool = open(&dir);
+    assert_eq!(spool.lease().await.unwrap().id(), held.id());
+}
+
+#[tokio::test]
+async fn refused_data_becomes_a_dead_letter_with_the_reason() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(&dir);
+    let spooled = spool.append(entry(50_000, 7)).await.unwrap();
+    let refusal = Delivery::Refused(Refusal::Data, "HTTP 400: no".to_owned());
+    spool.lease().await.unwrap().settle(&refusal);
+    spool.flush().await.unwrap();
+    spool.close().await;
+    let spool = open(&dir);
+    let letters = spool.dead_letters(10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].id, spooled.id());
+    assert_eq!(letters[0].reason, "HTTP 400: no");
+    assert_eq!(letters[0].entry, entry(50_000, 7));
+    let stats = spool.stats();
+    assert_balanced(&stats);
+    assert_eq!(stats.by_signal[0].rejected, 3);
+}
+
+#[tokio::test]
+async fn the_parts_of_a_split_take_the_place_of_the_whole() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(&dir);
+    let _spooled = spool.append(entry(10_000, 1)).await.unwrap();
+    let part = |items, fill| {
+        Sealed::from_parts(Signal::Traces, items, 100, sealed(50, fill).body().clone())
+    };
+    let lease = spool.lease().await.unwrap();
+    lease.split(vec![part(1, 2), part(1, 3)]).await.unwrap();
+    spool.close().await;
+    let spool = open(&dir);
+    let first = spool.lease().await.unwrap();
+    let second = spool.lease().await.unwrap();
+    assert_eq!((first.id().seq, second.id().seq), (2, 3));
+    let stats = spool.stats();
+    assert_balanced(&stats);
+    assert_eq!(stats.entries, 2);
+    // One item was in no part.
+    assert_eq!(stats.by_signal[0].spooled, 3);
+    assert_eq!(stats.by_signal[0].rejected, 1);
+}
+
+#[tokio::test]
+async fn a_sender_that_repeats_itself_is_stored_once_even_after_a_restart() {
+    let dir = TempDir::new().unwrap();
+    let spool = open_with(&dir, 1 << 30, WhenFull::Refuse);
+    let first = spool.append(from_agent(1, 5, 5)).await.unwrap();
+    assert!(!first.seen_before());
+    assert!(
+        spool
+            .append(from_agent(1, 5, 5))
+            .await
+            .unwrap()
+            .seen_before()
+    );
+    assert!(
+        !spool
+            .append(from_agent(2, 5, 5))
+            .await
+            .unwrap()
+            .seen_before()
+    );
+    spool.close().await;
+    let spool = open_with(&dir, 1 << 30, WhenFull::Refuse);
+    assert!(
+        spool
+            .append(from_agent(1, 5, 5))
+            .await
+            .unwrap()
+            .seen_before()
+    );
+    let conflict = spool.append(from_agent(1, 5, 6)).await;
+    assert!(matches!(conflict, Err(SpoolError::Conflict(_))));
+    // Through rotation and retirement of the segments that the claims were made in.
+    for seq in 10..200 {
+        let mut big = from_agent(1, seq, seq);
+        big.sealed = sealed(20_000, seq);
+        let _spooled = spool.append(big).await.unwrap();
+    }
+    while spool.stats().entries > 0 {
+        let cut = spool.cut(u64::MAX, u64::MAX).await.unwrap();
+        cut.settle().await.unwrap();
+    }
+    assert!(
+        spool
+            .append(from_agent(1, 5, 5))
+            .await
+            .unwrap()
+            .seen_before()
+    );
+    spool.close().await;
+    let spool = open_with(&dir, 1 << 30, WhenFull::Refuse);
+    assert!(
+        spool
+            .append(from_agent(1, 5, 5))
+            .await
+            .unwrap()
+            .seen_before()
+    );
+    assert_balanced(&spool.stats());
+}
+
+#[tokio::test]
+async fn a_cut_is_the_same_cut_after_a_restart() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(&dir);
+    for fill in 1..=10 {
+        let _spooled = spool.append(entry(1000, fill)).await.unwrap();
+    }
+    let first = spool.cut(9, u64::MAX).await.unwrap();
+    let second = spool.cut(u64::MAX, 4000).await.unwrap();
+    assert_eq!((first.entries().len(), second.entries().len()), (3, 4));
+    assert_ne!(first.id(), second.id());
+    spool.close().await;
+
+    let spool = open(&dir);
+    let again = spool.cut(1, 1).await.unwrap();
+    assert_eq!((again.id(), again.entries()), (first.id(), first.entries()));
+    again.settle().await.unwrap();
+    let again = spool.cut(1, 1).await.unwrap();
+    assert_eq!(
+        (again.id(), again.entries()),
+        (second.id(), second.entries())
+    );
+    let rest = spool.cut(u64::MAX, u64::MAX).await.unwrap();
+    assert_eq!(rest.entries().len(), 3);
+    rest.settle().await.unwrap();
+    again.settle().await.unwrap();
+    assert_eq!(spool.stats().entries, 0);
+    assert_balanced(&spool.stats());
+}
+
+#[tokio::test]
+async fn the_bound_evicts_the_oldest_and_counts_it() {
+    let dir = TempDir::new().unwrap();
+    let limit = 4 << 20;
+    let spool = open_with(&dir, limit, WhenFull::EvictOldest);
+    for fill in 1..=100 {
+        let _spooled = spool.append(entry(100_000, fill)).await.unwrap();
+        assert!(spool.stats().used_bytes <= limit);
+    }
+    let stats = spool.stats();
+    assert_balanced(&stats);
+    assert!(stats.by_signal[0].evicted > 0);
+    assert_eq!(stats.by_signal[0].spooled, 300);
+    assert!(spool.lease().await.unwrap().id().seq > 1);
+    spool.close().await;
+    let again = open_with(&dir, limit, WhenFull::EvictOldest).stats();
+    assert_eq!(again.by_signal, stats.by_signal);
+}
+
+#[tokio::test]
+async fn the_bound_refuses_if_told_so_and_recovers_when_drained() {
+    let dir = TempDir::new().unwrap();
+    let spool = open_with(&dir, 3 << 20, WhenFull::Refuse);
+    let mut stored = 0;
+    let error = loop {
+        match spool.append(entry(100_000, stored)).await {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, SpoolError::Full { .. }), "{error}");
+    assert!(error.is_retryable());
+    for _ in 0..stored {
+        spool.lease().await.unwrap().settle(&Delivery::Committed);
+    }
+    spool.flush().await.unwrap();
+    let _spooled = spool.append(entry(100_000, 1)).await.unwrap();
+    assert_balanced(&spool.stats());
+}
+
+#[tokio::test]
+async fn a_drained_spool_gives_its_space_back() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(&dir);
+    for fill in 1..=100 {
+        let _spooled = spool.append(entry(50_000, fill)).await.unwrap();
+    }
+    for _ in 0..100 {
+        spool.lease().await.unwrap().settle(&Delivery::Committed);
+    }
+    spool.flush().await.unwrap();
+    let stats = spool.stats();
+    assert!(stats.used_bytes < 512 << 10, "{} bytes", stats.used_bytes);
+}
+
+#[tokio::test]
+async fn a_second_user_of_the_directory_is_told_who_has_it() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(&dir);
+    let error = Spool::open(SpoolConfig::at(dir.path()), SystemClock::shared()).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains(&format!("in use by pid {}", std::process::id())),
+        "{text}"
+    );
+    spool.close().await;
+    let _spool = open(&dir);
+}
+
+#[tokio::test]
+async fn a_renewed_identity_starts_at_one_and_leaves_the_old_entries_theirs() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(&dir);
+    let old = spool.append(entry(100, 1)).await.unwrap();
+    let (agent, epoch) = spool.renew_identity().await.unwrap();
+    let new = spool.append(entry(100, 2)).await.unwrap();
+    assert_eq!(
+        (new.id().agent, new.id().epoch, new.id().seq),
+        (agent, epoch, 1)
+    );
+    spool.close().await;
+    let spool = open(&dir);
+    assert_eq!(spool.identity(), (agent, epoch));
+    let (first, second) = (spool.lease().await.unwrap(), spool.lease().await.unwrap());
+    assert_eq!((first.id(), second.id()), (old.id(), new.id()));
+}
+
+#[tokio::test]
+async fn a_closed_spool_says_so() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(&dir);
+    let other = spool.clone();
+    spool.close().await;
+    let answer = other.append(entry(1, 1)).await;
+    assert!(matches!(answer, Err(SpoolError::Closed)));
+}
