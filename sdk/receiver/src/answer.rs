@@ -107,6 +107,20 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// Every [`Refused::kind`].
+    pub const KINDS: [&'static str; 10] = [
+        "malformed",
+        "too_large",
+        "unauthenticated",
+        "forbidden",
+        "conflict",
+        "unsupported",
+        "method",
+        "too_slow",
+        "throttled",
+        "busy",
+    ];
+
     /// Busy, to come again in one to five seconds: spread, so that senders which were refused
     /// together do not come back together.
     pub fn busy(reason: impl Into<String>) -> Self {
@@ -206,6 +220,7 @@ impl From<SpoolError> for Refused {
         match why {
             SpoolError::Conflict(_) => Self::Conflict(why.to_string()),
             SpoolError::Full { .. } => Self::disk(why.to_string()),
+            SpoolError::TooLarge { .. } => Self::TooLarge(why.to_string()),
             SpoolError::Closed => Self::busy("shutting down; send again elsewhere or later"),
             // Whatever the disk says is no verdict on the data, and its paths are nobody's business.
             _ => Self::disk("the disk does not take the batch now; it was not stored"),

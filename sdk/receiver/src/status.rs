@@ -4,7 +4,10 @@
 
 use base64::Engine as _;
 use http::HeaderValue;
-use petrel_wire::otlp::response;
+use petrel_wire::otlp::{
+    fields::{put_len, put_varint_field},
+    response,
+};
 
 use crate::Refused;
 
@@ -33,14 +36,14 @@ pub(crate) fn protobuf(refused: &Refused) -> Vec<u8> {
         put_varint_field(&mut delay, 1, after.as_secs());
         put_varint_field(&mut delay, 2, u64::from(after.subsec_nanos()));
         let mut info = Vec::new();
-        put_bytes_field(&mut info, 1, &delay);
+        put_len(&mut info, 1, &delay);
         put_any(&mut status, "google.rpc.RetryInfo", &info);
     }
     if let Refused::Malformed(_) = refused {
         let mut violation = Vec::new();
-        put_bytes_field(&mut violation, 2, words.as_bytes());
+        put_len(&mut violation, 2, words.as_bytes());
         let mut bad = Vec::new();
-        put_bytes_field(&mut bad, 1, &violation);
+        put_len(&mut bad, 1, &violation);
         put_any(&mut status, "google.rpc.BadRequest", &bad);
     }
     status
@@ -69,34 +72,13 @@ pub(crate) fn message(refused: &Refused) -> Option<HeaderValue> {
 /// Field 3 of `Status` is `repeated google.protobuf.Any details`.
 fn put_any(status: &mut Vec<u8>, name: &str, message: &[u8]) {
     let mut any = Vec::new();
-    put_bytes_field(
+    put_len(
         &mut any,
         1,
         format!("type.googleapis.com/{name}").as_bytes(),
     );
-    put_bytes_field(&mut any, 2, message);
-    put_bytes_field(status, 3, &any);
-}
-
-fn put_bytes_field(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
-    out.push(field << 3 | 2);
-    put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn put_varint_field(out: &mut Vec<u8>, field: u8, value: u64) {
-    if value != 0 {
-        out.push(field << 3);
-        put_varint(out, value);
-    }
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
+    put_len(&mut any, 2, message);
+    put_len(status, 3, &any);
 }
 
 #[cfg(test)]
