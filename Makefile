@@ -11,7 +11,7 @@ UI_STAMP := target/stamps/ui-dist
 UI_DEPS  := target/stamps/ui-modules
 UI_FILES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help run test bench-agent prepare prepare-test check-rust check-ui test-rust test-ui test-system clean-data longest
+.PHONY: help run test bench-agent prepare prepare-test binaries check-rust check-ui test-rust test-ui test-system clean-data longest
 
 help:
 	@echo 'make run          build everything, start aggregator, agent and a demo application; Ctrl-C stops all'
@@ -31,8 +31,10 @@ $(ENGINE): packaging/engine/fetch.sh packaging/engine/package.json packaging/eng
 	packaging/engine/fetch.sh $(@D)
 	@touch $@
 
-$(REDACT): $(shell find plugins wit -type f -not -path '*/target/*' 2>/dev/null) | target/stamps/prepared-run
-	cargo run --quiet --locked -p petrel-cli -- plugin build plugins/redact -o $@
+# Built by our own tool, from whichever profile the calling target has just built.
+CLI := target/debug/petrel
+$(REDACT): $(shell find plugins wit -type f -not -path '*/target/*' 2>/dev/null)
+	$(CLI) plugin build plugins/redact -o $@
 	@touch $@
 
 $(UI_DEPS): $(UI)/package-lock.json | target/stamps/prepared-run
@@ -45,8 +47,9 @@ $(UI_STAMP): $(UI_DEPS) $(UI_FILES)
 
 # --- run -----------------------------------------------------------------------------------------
 
-run: prepare $(ENGINE) $(REDACT) $(UI_STAMP)
-	cargo build --release --locked -p petrel-agent -p petrel-aggregator -p petrel-tests --bins
+run: prepare $(ENGINE) $(UI_STAMP)
+	cargo build --release --locked --workspace --bins
+	$(MAKE) --no-print-directory $(REDACT) CLI=target/release/petrel
 	@packaging/run.sh
 
 # --- test ----------------------------------------------------------------------------------------
@@ -63,17 +66,20 @@ check-ui: $(UI_DEPS)
 test-ui: $(UI_STAMP)
 	cd $(UI) && npm run --silent test && npm run --silent e2e
 
-test-rust: prepare-test $(ENGINE) $(REDACT) $(UI_STAMP)
+binaries: prepare-test $(ENGINE) $(UI_STAMP)
 	cargo build --workspace --bins --locked
+	$(MAKE) --no-print-directory $(REDACT)
+
+test-rust: binaries
 	INSTA_UPDATE=no cargo test --workspace --locked --exclude petrel-tests
 
 # Both binaries, real SDKs, a real browser.
-test-system: prepare-test $(ENGINE) $(REDACT) $(UI_STAMP)
-	cargo build --workspace --bins --locked
+test-system: binaries
 	cargo test -p petrel-tests --locked
 
-bench-agent: prepare-test $(REDACT) target/peer/otelcol
-	cargo build --release --locked -p petrel-agent -p petrel-tests --bins
+bench-agent: prepare-test $(UI_STAMP) target/peer/otelcol
+	cargo build --release --locked --workspace --bins
+	$(MAKE) --no-print-directory $(REDACT) CLI=target/release/petrel
 	target/release/load agent --peer target/peer/otelcol
 
 # The OpenTelemetry Collector with what the comparison needs, built from its published modules.
