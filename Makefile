@@ -11,7 +11,7 @@ UI_STAMP := target/stamps/ui-dist
 UI_DEPS  := target/stamps/ui-modules
 UI_FILES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help run test bench-agent prepare prepare-test binaries check-rust check-ui test-rust test-ui test-system clean-data longest
+.PHONY: help run test bench-agent prepare prepare-test binaries binaries check-rust check-ui test-rust test-ui clean-data longest
 
 help:
 	@echo 'make run          build everything, start aggregator, agent and a demo application; Ctrl-C stops all'
@@ -54,7 +54,7 @@ run: prepare $(ENGINE) $(UI_STAMP)
 
 # --- test ----------------------------------------------------------------------------------------
 
-test: prepare-test check-rust check-ui test-ui test-rust test-system longest
+test: prepare-test check-rust check-ui test-ui test-rust longest
 
 check-rust: prepare $(UI_STAMP)
 	cargo fmt --all --check
@@ -66,16 +66,14 @@ check-ui: $(UI_DEPS)
 test-ui: $(UI_STAMP)
 	cd $(UI) && npm run --silent test && npm run --silent e2e
 
+# Binaries and tests together: the same features for all, so nothing is compiled twice.
 binaries: prepare-test $(ENGINE) $(UI_STAMP)
-	cargo build --workspace --bins --locked
+	cargo build --workspace --bins --tests --locked
 	$(MAKE) --no-print-directory $(REDACT)
 
+# Units, properties, power cuts; then both binaries with real SDKs and a real browser.
 test-rust: binaries
-	INSTA_UPDATE=no cargo test --workspace --locked --exclude petrel-tests
-
-# Both binaries, real SDKs, a real browser.
-test-system: binaries
-	cargo test -p petrel-tests --locked
+	INSTA_UPDATE=no cargo test --workspace --locked
 
 bench-agent: prepare-test $(UI_STAMP) target/peer/otelcol
 	cargo build --release --locked --workspace --bins
