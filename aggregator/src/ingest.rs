@@ -1,5 +1,191 @@
 //! Ingest: what stands behind the aggregator's door.
+//!
+//! A request is admitted for the project whose DSN it shows, sealed if its sender has not done so,
+//! and appended to the journal; the `Spooled` that comes back is the answer's receipt. Whether
+//! ClickHouse is up does not matter here: the journal takes what comes until it is full.
 
+use std::sync::Arc;
+
+use petrel_receiver::{Arrival, Door, Head, Receipt, Refused};
+use petrel_spool::{Entry, Spool};
+use petrel_wire::{Batch, Clock, Sealed, Signal, otlp::view};
+use tracing::debug;
+
+mod counters;
 mod recent;
 
+pub use counters::Counters;
+pub(crate) use counters::{header, line};
 pub use recent::{Recent, RecentArrival};
+
+use crate::auth::{Auth, Directory, Scope};
+
+/// Batches up to this size are packed where they are.
+const SMALL_BYTES: usize = 64 << 10;
+
+/// The aggregator's [`Door`]. Cheap to clone.
+#[derive(Debug)]
+pub struct Ingest<D> {
+    shared: Arc<Shared<D>>,
+}
+
+#[derive(Debug)]
+struct Shared<D> {
+    auth: Auth<D>,
+    journal: Spool,
+    clock: Arc<dyn Clock>,
+    recent: Recent,
+    counters: Counters,
+}
+
+impl<D> Clone for Ingest<D> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<D: Directory> Ingest<D> {
+    /// Appends to `journal` what `auth` lets in, and tells `recent`.
+    pub fn new(auth: Auth<D>, journal: Spool, clock: Arc<dyn Clock>, recent: Recent) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                auth,
+                journal,
+                clock,
+                recent,
+                counters: Counters::default(),
+            }),
+        }
+    }
+
+    /// What came and what was answered, since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Who may come in.
+    pub fn auth(&self) -> &Auth<D> {
+        &self.shared.auth
+    }
+
+    fn note(&self, scope: Scope, head: &Head, seen: Seen, refused: Option<&Refused>) {
+        self.shared.recent.note(RecentArrival {
+            at: self.shared.clock.wall(),
+            project: scope.project(),
+            signal: head.signal,
+            items: seen.items,
+            service: seen.service,
+            refused: refused.map(Refused::to_string),
+            transport: head.transport.name(),
+            via_agent: seen.via_agent,
+        });
+    }
+}
+
+impl<D: Directory> Door for Ingest<D> {
+    type Permit = Scope;
+
+    async fn admit(&self, head: &Head) -> Result<Scope, Refused> {
+        self.shared.auth.scope(head).await
+    }
+
+    async fn accept(
+        &self,
+        scope: Scope,
+        head: &Head,
+        arrival: Arrival,
+    ) -> Result<Receipt, Refused> {
+        let seen = Seen::of(&arrival);
+        let (signal, transport) = (head.signal, head.transport);
+        let (items, bytes) = (seen.items, arrival.batch().bytes().len());
+        let (origin, sealed) = match arrival {
+            Arrival::Bare(batch) => (None, seal(batch).await?),
+            Arrival::Sealed { id, sealed, .. } => (Some(id), sealed),
+        };
+        let entry = Entry {
+            project: scope.project(),
+            origin,
+            accepted: self.shared.clock.wall(),
+            sealed,
+        };
+        match self.shared.journal.append(entry).await {
+            Ok(spooled) => {
+                let known = spooled.seen_before();
+                self.shared.counters.accepted(head, items, bytes, known);
+                debug!(
+                    batch.id = %spooled.id(), %signal, transport = transport.name(),
+                    project = scope.project().0, items, known, "accepted {items} {signal}"
+                );
+                if !known {
+                    self.note(scope, head, seen, None);
+                }
+                Ok(Receipt::spooled(&spooled))
+            }
+            Err(why) => {
+                debug!(error = ?why, %signal, items, "the journal does not take a batch");
+                let refused = why.into();
+                self.note(scope, head, seen, Some(&refused));
+                Err(refused)
+            }
+        }
+    }
+
+    fn refused(&self, head: &Head, permit: Option<&Scope>, why: &Refused) {
+        self.shared.counters.refused(head, why);
+        // Without a scope nobody may be told: an unknown token has no project.
+        if let Some(scope) = permit {
+            self.note(*scope, head, Seen::nothing(head), Some(why));
+        }
+    }
+}
+
+/// What an onlooker is shown of a request.
+#[derive(Debug)]
+struct Seen {
+    items: u64,
+    service: Option<String>,
+    via_agent: bool,
+}
+
+impl Seen {
+    fn of(arrival: &Arrival) -> Self {
+        Self {
+            items: u64::from(arrival.batch().items()),
+            service: service(arrival.batch()),
+            via_agent: matches!(arrival, Arrival::Sealed { .. }),
+        }
+    }
+
+    fn nothing(head: &Head) -> Self {
+        Self {
+            items: 0,
+            service: None,
+            via_agent: head.headers.contains_key(petrel_wire::BatchId::HEADER),
+        }
+    }
+}
+
+/// `service.name` of the first resource, bounded.
+fn service(batch: &Batch) -> Option<String> {
+    let resource = match batch.signal() {
+        Signal::Traces => view::traces(batch).next()?.resource(),
+        Signal::Logs => view::logs(batch).next()?.resource(),
+        Signal::Metrics => view::metrics(batch).next()?.resource(),
+    };
+    match resource.attributes().get("service.name")? {
+        view::Value::Str(name) => Some(name.chars().take(128).collect()),
+        _ => None,
+    }
+}
+
+/// Packs what a sender without identity sent; the journal keeps nothing loose.
+async fn seal(batch: Batch) -> Result<Sealed, Refused> {
+    if batch.bytes().len() <= SMALL_BYTES {
+        return Ok(Sealed::pack(&batch, Sealed::LEVEL));
+    }
+    tokio::task::spawn_blocking(move || Sealed::pack(&batch, Sealed::LEVEL))
+        .await
+        .map_err(|_| Refused::busy("shutting down; send again elsewhere or later"))
+}

@@ -1,2 +1,90 @@
-//! Placeholder.
-fn main() {}
+//! `petrel-aggregator`: the command line. Everything it does is in the library.
+//!
+//! Exit codes: 0 done, 1 failed, 64 the configuration (or the command line) is wrong.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use petrel_aggregator::config::{Config, ConfigError, Loaded};
+
+/// For wrong configuration and wrong usage, as BSD's sysexits has it.
+const EX_USAGE: u8 = 64;
+
+/// Takes OpenTelemetry data, stores it in ClickHouse exactly once, and shows it.
+#[derive(Debug, Parser)]
+#[command(name = "petrel-aggregator", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say what is wrong with a configuration file, and which keys have no effect yet.
+    Check(Configured),
+}
+
+#[derive(Debug, clap::Args)]
+struct Configured {
+    /// The configuration file: petrel.yml, or the uptrace.yml of an Uptrace.
+    #[arg(long, short, value_name = "FILE", env = "PETREL_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl Configured {
+    /// `--config`, `PETREL_CONFIG`, `UPTRACE_CONFIG`, or where packages put it.
+    fn load(self) -> Result<(PathBuf, Loaded), ConfigError> {
+        let path = self
+            .config
+            .or_else(|| petrel_aggregator::config::environment("UPTRACE_CONFIG").map(PathBuf::from))
+            .unwrap_or_else(|| PathBuf::from("/etc/petrel/petrel.yml"));
+        let loaded = Config::load(&path)?;
+        Ok((path, loaded))
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(why) => {
+            let code = if why.use_stderr() { EX_USAGE } else { 0 };
+            return match why.print() {
+                Ok(()) => ExitCode::from(code),
+                Err(_) => ExitCode::FAILURE,
+            };
+        }
+    };
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            say(&format!("{why:#}"));
+            if why.is::<ConfigError>() {
+                ExitCode::from(EX_USAGE)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Check(configured) => {
+            let (path, Loaded { notices, .. }) = configured.load()?;
+            for notice in notices {
+                say(&format!("{}, {notice}", path.display()));
+            }
+            say(&format!("{} is good", path.display()));
+            Ok(())
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "words to whoever typed the command; there is no log yet"
+)]
+fn say(words: &str) {
+    eprintln!("{words}");
+}

@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_broken_file_names_its_line() {
-        assert_eq!(parse("a: 1\nb: [1,\nc: 2\n").unwrap_err().0, 3);
+        assert_eq!(parse("a: 1\nb: [1,\nc: 2\n").unwrap_err().0, 2);
         assert_eq!(parse("a: 1\nb: 2\na: 3\n").unwrap_err().0, 3);
     }
 }

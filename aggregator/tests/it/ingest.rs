@@ -1,0 +1,296 @@
+//! The door with its journal: authentication, receipts, identities, bounds.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::ExportTraceServiceRequest,
+    common::v1::{AnyValue, KeyValue, any_value::Value},
+    resource::v1::Resource,
+    trace::v1::{ResourceSpans, ScopeSpans, Span},
+};
+use petrel_aggregator::auth::{Auth, Directory, DirectoryError};
+use petrel_aggregator::ingest::{Ingest, Recent};
+use petrel_receiver::{ReceiverConfig, ServeConfig};
+use petrel_spool::{ProjectId, Spool, SpoolConfig, WhenFull};
+use petrel_wire::{AgentId, Batch, BatchId, Limits, Sealed, Signal, SystemClock, Token};
+use prost::Message as _;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::sender::{Answer, post};
+
+const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
+
+#[derive(Clone, Debug)]
+struct Tokens(Arc<HashMap<&'static str, u32>>);
+
+impl Directory for Tokens {
+    async fn project_by_token(&self, token: &Token) -> Result<Option<ProjectId>, DirectoryError> {
+        Ok(self.0.get(token.expose()).copied().map(ProjectId))
+    }
+}
+
+/// A served door with the projects 1 (`one`) and 2 (`two`).
+struct Doors {
+    addr: SocketAddr,
+    journal: Spool,
+    recent: Recent,
+    ingest: Ingest<Tokens>,
+    stop: CancellationToken,
+    _dir: TempDir,
+}
+
+impl Doors {
+    async fn open(max_bytes: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = SystemClock::shared();
+        let config = SpoolConfig {
+            dir: dir.path().join("journal"),
+            max_bytes,
+            when_full: WhenFull::Refuse,
+        };
+        let journal = Spool::open(config, Arc::clone(&clock)).unwrap();
+        let tokens = Tokens(Arc::new(HashMap::from([("one", 1), ("two", 2)])));
+        let recent = Recent::new();
+        let auth = Auth::new(tokens, Arc::clone(&clock));
+        let ingest = Ingest::new(auth, journal.clone(), clock, recent.clone());
+        let router = petrel_receiver::router(ingest.clone(), ReceiverConfig::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (addr, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let serving = ServeConfig::default();
+        tokio::spawn(petrel_receiver::serve(
+            listener,
+            router,
+            serving,
+            stop.clone(),
+        ));
+        Self {
+            addr,
+            journal,
+            recent,
+            ingest,
+            stop,
+            _dir: dir,
+        }
+    }
+
+    async fn send(&self, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        post(self.addr, "/v1/traces", headers, body).await
+    }
+}
+
+impl Drop for Doors {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn spans(count: usize) -> Vec<u8> {
+    let name = Some(AnyValue {
+        value: Some(Value::StringValue("checkout".to_owned())),
+    });
+    let request = ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            resource: Some(Resource {
+                attributes: vec![KeyValue {
+                    key: "service.name".to_owned(),
+                    value: name,
+                    ..KeyValue::default()
+                }],
+                ..Resource::default()
+            }),
+            scope_spans: vec![ScopeSpans {
+                spans: vec![
+                    Span {
+                        trace_id: vec![1; 16],
+                        span_id: vec![2; 8],
+                        ..Span::default()
+                    };
+                    count
+                ],
+                ..ScopeSpans::default()
+            }],
+            ..ResourceSpans::default()
+        }],
+    };
+    request.encode_to_vec()
+}
+
+fn sealed(seq: u64, count: usize) -> (BatchId, Sealed) {
+    let batch = Batch::from_protobuf(Signal::Traces, spans(count).into(), &Limits::default());
+    let sealed = Sealed::pack(&batch.unwrap(), Sealed::LEVEL);
+    let id = BatchId {
+        agent: AgentId(9),
+        epoch: 1,
+        seq,
+        hash: sealed.hash(),
+    };
+    (id, sealed)
+}
+
+#[tokio::test]
+async fn what_is_answered_with_success_lies_in_the_journal_under_its_project() {
+    let doors = Doors::open(256 << 20).await;
+    let dsn = ("uptrace-dsn", "http://two@localhost:14318?grpc=14317");
+    let answer = doors.send(&[PROTOBUF, dsn], &spans(3)).await;
+    assert_eq!(answer.status, 200);
+    let lease = doors.journal.lease().await.unwrap();
+    let entry = lease.entry();
+    assert_eq!((entry.project, entry.origin), (ProjectId(2), None));
+    let batch = entry.sealed.unpack(&Limits::default()).unwrap();
+    assert_eq!(
+        batch.bytes().as_ref(),
+        spans(3),
+        "what nobody changes stays as it came"
+    );
+}
+
+#[tokio::test]
+async fn who_shows_no_dsn_or_an_unknown_one_is_told_so_and_nothing_is_kept() {
+    let doors = Doors::open(256 << 20).await;
+    let missing = doors.send(&[PROTOBUF], &spans(1)).await;
+    assert_eq!(missing.status, 401);
+    assert!(
+        missing.words().contains("uptrace-dsn"),
+        "{}",
+        missing.words()
+    );
+    let unknown = doors
+        .send(&[PROTOBUF, ("uptrace-dsn", "http://three@h")], &spans(1))
+        .await;
+    assert_eq!(unknown.status, 401);
+    assert!(
+        unknown.words().contains("no project has the token"),
+        "{}",
+        unknown.words()
+    );
+    assert_eq!(doors.journal.stats().by_signal[0].spooled, 0);
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_again_is_echoed_and_kept_once() {
+    let doors = Doors::open(256 << 20).await;
+    let (id, sealed) = sealed(1, 5);
+    let id = id.to_string();
+    let headers = [
+        PROTOBUF,
+        ("content-encoding", "zstd"),
+        ("uptrace-dsn", "http://one@h"),
+        (BatchId::HEADER, id.as_str()),
+    ];
+    for _ in 0..3 {
+        let answer = doors.send(&headers, sealed.body()).await;
+        assert_eq!(
+            (answer.status, answer.header(BatchId::HEADER)),
+            (200, Some(id.as_str()))
+        );
+    }
+    assert_eq!(doors.journal.stats().by_signal[0].spooled, 5);
+}
+
+#[tokio::test]
+async fn a_known_number_with_other_content_is_a_conflict_but_another_projects_number_is_not() {
+    let doors = Doors::open(256 << 20).await;
+    let send = |dsn: &'static str, (id, sealed): (BatchId, Sealed)| {
+        let doors = &doors;
+        async move {
+            let id = id.to_string();
+            let headers = [
+                PROTOBUF,
+                ("content-encoding", "zstd"),
+                ("uptrace-dsn", dsn),
+                (BatchId::HEADER, id.as_str()),
+            ];
+            doors.send(&headers, sealed.body()).await
+        }
+    };
+    assert_eq!(send("http://one@h", sealed(1, 5)).await.status, 200);
+    let conflict = send("http://one@h", sealed(1, 6)).await;
+    assert_eq!(conflict.status, 409);
+    assert!(conflict.header(BatchId::HEADER).is_some());
+    assert_eq!(send("http://two@h", sealed(1, 6)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_full_journal_refuses_with_a_time_to_come_again_and_keeps_what_it_took() {
+    let doors = Doors::open(16 << 20).await;
+    // Random names do not pack: a few of these fill the journal.
+    let body = |seed: u64| {
+        let mut state = seed | 1;
+        let name: String = std::iter::repeat_with(|| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            char::from(b' ' + ((state >> 57) % 94) as u8)
+        })
+        .take(1 << 20)
+        .collect();
+        let mut request = ExportTraceServiceRequest::decode(spans(1).as_slice()).unwrap();
+        request.resource_spans[0].scope_spans[0].spans[0].name = name;
+        request.encode_to_vec()
+    };
+    let mut accepted = 0;
+    for seed in 0..64 {
+        let answer = doors
+            .send(&[PROTOBUF, ("uptrace-dsn", "http://one@h")], &body(seed))
+            .await;
+        if answer.status == 200 {
+            accepted += 1;
+            continue;
+        }
+        assert_eq!(answer.status, 503);
+        let after: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((10..=31).contains(&after), "{after}");
+        let stats = doors.journal.stats();
+        assert_eq!(
+            (stats.by_signal[0].here, stats.by_signal[0].evicted),
+            (accepted, 0)
+        );
+        return;
+    }
+    panic!("{accepted} requests were taken and the journal is not full");
+}
+
+#[tokio::test]
+async fn onlookers_see_what_was_taken_and_what_was_not_and_numbers_count_both() {
+    let doors = Doors::open(256 << 20).await;
+    let (_, mut feed) = doors.recent.subscribe(ProjectId(1));
+    let dsn = ("uptrace-dsn", "http://one@h");
+    doors.send(&[PROTOBUF, dsn], &spans(4)).await;
+    doors
+        .send(&[("content-type", "text/plain"), dsn], b"hello")
+        .await;
+    let mut next = async || {
+        let wait = Duration::from_secs(10);
+        tokio::time::timeout(wait, feed.recv())
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    let taken = next().await;
+    assert_eq!(
+        (taken.items, taken.service.as_deref()),
+        (4, Some("checkout"))
+    );
+    assert_eq!(
+        (taken.refused, taken.transport, taken.via_agent),
+        (None, "http", false)
+    );
+    let refused = next().await.refused.unwrap();
+    assert!(refused.contains("text/plain"), "{refused}");
+    let (kept, _) = doors.recent.subscribe(ProjectId(1));
+    assert_eq!(kept.len(), 2);
+
+    let mut text = String::new();
+    doors.ingest.counters().render(&mut text);
+    for line in [
+        "aggregator_ingest_accepted_items_total{signal=\"traces\",transport=\"http\"} 4",
+        "aggregator_ingest_refused_requests_total{signal=\"traces\",transport=\"http\",kind=\"unsupported\"} 1",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+}

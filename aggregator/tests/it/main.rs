@@ -1,0 +1,10 @@
+//! The aggregator's stages, each behind its real neighbour.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod check;
+mod ingest;
+mod sender;
