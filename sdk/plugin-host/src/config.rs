@@ -1,0 +1,62 @@
+//! What an operator decides about a processor, already parsed: the agent reads it from its YAML.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One step of the chain, as configured.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessorConfig {
+    /// Name in config, status and metrics.
+    pub name: String,
+    /// The component file.
+    pub plugin: PathBuf,
+    /// What happens to data when the plugin fails; `None` = what the plugin asks for.
+    pub on_error: Option<OnError>,
+    /// The operator's signature under `on_error: open` for a plugin whose loss must stop the data.
+    pub i_accept_unredacted: bool,
+    /// JSON handed to `configure`.
+    pub config: serde_json::Value,
+    /// Bounds of memory, time and answers.
+    pub limits: PluginLimits,
+}
+
+/// What happens to a batch whose processor failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// Refuse it to the sender with a retryable answer; never forward it unprocessed.
+    Closed,
+    /// Pass it on unchanged.
+    Open,
+    /// Count and drop it.
+    Drop,
+    /// Pass it on without the columns that the plugin may write.
+    Strip,
+}
+
+/// Bounds of one plugin.
+#[derive(Clone, Copy, Debug)]
+pub struct PluginLimits {
+    /// Linear memory.
+    pub memory_bytes: usize,
+    /// Call budget for an empty batch; `per_row` is added for each item. Wall time: it is there to
+    /// end a loop, not to judge a plugin on a busy host, so it is generous.
+    pub call: Duration,
+    /// See `call`.
+    pub per_row: Duration,
+    /// Size of the component file.
+    pub component_bytes: u64,
+    /// New strings in one answer.
+    pub added_bytes: usize,
+}
+
+impl Default for PluginLimits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 32 << 20,
+            call: Duration::from_millis(100),
+            per_row: Duration::from_micros(20),
+            component_bytes: 4 << 20,
+            added_bytes: 1 << 20,
+        }
+    }
+}
