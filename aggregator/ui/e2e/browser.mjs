@@ -29,4 +29,5 @@ export async function signIn(page, url) {
   await page.getByLabel('Password').fill('a long password')
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.waitForURL(/\/p\/\d+/)
+  await page.getByRole('navigation', { name: 'Pages' }).waitFor()
 }

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { beat, between, bigTraceId, logsOf, metrics, random, serviceNames, spans, traceNumber } from './world.mjs'
 
 const dist = fileURLToPath(new URL('../dist', import.meta.url))
-const policy = "default-src 'self'; script-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+const policy = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json' }
 const projects = [{ id: 1, name: 'Shop' }, { id: 2, name: 'Empty' }, { id: 3, name: 'Broken' }]
 const session = { user: { id: '1', email: 'admin@example.com', name: 'Ada Keeper' }, projects }

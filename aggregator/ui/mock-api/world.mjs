@@ -127,6 +127,8 @@ Traceback (most recent call last):
 requests.exceptions.ReadTimeout: HTTPSConnectionPool(host='acquirer.example', port=443): Read timed out. (read timeout=2.0)`,
 }
 
+const bigStart = BigInt(Date.now() - 180_000) * 1_000_000n
+
 /** 5,000 spans: a batch job over 60 customers, with a bad day in the middle. */
 function bigTrace() {
   const rand = random(5000)
@@ -150,7 +152,7 @@ function bigTrace() {
     }
   }
   while (list.length < 5000) add(root, 'mailer', 'SMTP send', 'client', 62 * second + list.length * 2e5, 1e8 + rand() * 3e8)
-  return finish(-1, BigInt(Date.now() - 180_000) * 1_000_000n, list)
+  return finish(-1, bigStart, list)
 }
 
 function finish(i, start, list) {

@@ -1,13 +1,13 @@
 /** Every address of the UI, with the search parameters it understands. The URL is the state. */
 import type { QueryClient } from '@tanstack/react-query'
 import {
-  createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, notFound, redirect, retainSearchParams,
+  createRootRouteWithContext, createRoute, createRouter, notFound, redirect, retainSearchParams,
 } from '@tanstack/react-router'
 import { sessionQuery, setupQuery } from './api/queries'
 import { type Aggregate, aggregates } from './api/types'
 import { parseSearch, rangeSearch, type RawSearch, safeNext, stringifySearch, text, texts } from './lib/search'
 import { remembered } from './lib/storage'
-import { Frame, LostPage, PageFailure, PagePending } from './pages/Frame'
+import { Frame, LostPage, NoProject, PageFailure, PagePending } from './pages/Frame'
 import { Shell } from './pages/Shell'
 
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({ component: Frame, notFoundComponent: LostPage })
@@ -49,7 +49,7 @@ const home = createRoute({
     const project = projects.find((p) => p.id === last) ?? projects[0]
     if (project) throw redirect({ to: '/p/$p', params: { p: project.id } })
   },
-  component: lazyRouteComponent(() => import('./pages/Frame'), 'NoProject'),
+  component: NoProject,
 })
 
 const finder = createRoute({

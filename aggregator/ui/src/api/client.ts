@@ -43,17 +43,29 @@ async function call<T>(method: string, path: string, body?: unknown, signal?: Ab
   return (response.status === 204 ? undefined : await response.json()) as T
 }
 
-/** Server-sent events; `problem` is told when the stream breaks (the browser reconnects by itself). */
+/** Server-sent events; `problem` is told when the stream breaks, and it is opened again. */
 export function listen<T>(path: string, on: { message: (value: T) => void; open: () => void; problem: () => void }): () => void {
-  const source = new EventSource(base + path, { withCredentials: true })
-  source.addEventListener('open', on.open)
-  source.addEventListener('error', on.problem)
-  source.addEventListener('message', (event: MessageEvent<string>) => {
-    try {
-      on.message(JSON.parse(event.data) as T)
-    } catch {
-      // A frame that isn't JSON is a keep-alive.
-    }
-  })
-  return () => source.close()
+  let source: EventSource
+  let timer = 0
+  const open = () => {
+    source = new EventSource(base + path, { withCredentials: true })
+    source.addEventListener('open', on.open)
+    source.addEventListener('error', () => {
+      on.problem()
+      // After an answer that isn't a stream the browser gives up; we don't.
+      if (source.readyState === EventSource.CLOSED) timer = window.setTimeout(open, 5000)
+    })
+    source.addEventListener('message', (event: MessageEvent<string>) => {
+      try {
+        on.message(JSON.parse(event.data) as T)
+      } catch {
+        // A frame that isn't JSON is a keep-alive.
+      }
+    })
+  }
+  open()
+  return () => {
+    window.clearTimeout(timer)
+    source.close()
+  }
 }

@@ -8,7 +8,8 @@ export type Project = {
   id: number
   name: string
   pinned_attrs: string[]
-  dsn: string
+  /** Null when the configuration names no token for the project. */
+  dsn: string | null
   http_endpoint: string
   grpc_endpoint: string
 }

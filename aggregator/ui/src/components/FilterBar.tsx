@@ -121,11 +121,11 @@ export function FilterBar({ p, signal, filters, onChange, field, shownElsewhere 
       {open && (suggestions.length > 0 || complaint !== undefined) && (
         <div className="absolute top-full left-0 z-40 mt-1 w-[min(480px,100%)] overflow-hidden rounded-lg border border-line bg-raised shadow-pop">
           {complaint !== undefined && <p className="border-b border-line px-3 py-1.5 text-error">{complaint}</p>}
-          <ul id={`${id}list`} role="listbox" aria-label="Suggestions" className="max-h-72 overflow-auto p-1">
+          <div id={`${id}list`} role="listbox" aria-label="Suggestions" className="max-h-72 overflow-auto p-1">
             {suggestions.map((suggestion, index) => (
               // The input keeps the focus; its keys choose here.
-              // oxlint-disable-next-line jsx-a11y/click-events-have-key-events
-              <li
+              // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/interactive-supports-focus
+              <div
                 key={suggestion.text}
                 id={`${id}${index}`}
                 role="option"
@@ -136,9 +136,9 @@ export function FilterBar({ p, signal, filters, onChange, field, shownElsewhere 
               >
                 <span className="min-w-0 flex-1 truncate font-mono text-xs">{visibleText(suggestion.label)}</span>
                 {suggestion.note !== undefined && <span className="tabular shrink-0 text-xs text-muted">{suggestion.note}</span>}
-              </li>
+              </div>
             ))}
-          </ul>
+          </div>
           <p className="border-t border-line px-3 py-1 text-2xs text-muted">↑↓ choose · Tab completes · Enter adds · key op value</p>
         </div>
       )}
@@ -178,13 +178,12 @@ const fixedValues: Record<string, string[]> = {
 
 function useSuggestions(p: number, signal: Signal, typed: string, open: boolean): Suggestion[] {
   const { window } = useTime()
-  const partial = parsePartial(useDeferredValue(typed))
-  const { stage, key } = partial
-  const wantsValue = stage === 'value' && partial.op !== 'exists' && partial.op !== 'missing'
+  const { stage, key, op: typedOp, value: typedValue } = parsePartial(useDeferredValue(typed))
+  const wantsValue = stage === 'value' && typedOp !== 'exists' && typedOp !== 'missing'
   const fixed = fixedValues[key]
   const keys = useQuery({ ...keysQuery(p, signal, window, stage === 'key' ? key : ''), enabled: open && stage === 'key', retry: false })
   const values = useQuery({
-    ...valuesQuery(p, signal, window, key, wantsValue ? partial.value.replace(/^"|"$/g, '') : ''),
+    ...valuesQuery(p, signal, window, key, wantsValue ? typedValue.replace(/^"|"$/g, '') : ''),
     enabled: open && wantsValue && !fixed,
     retry: false,
     placeholderData: keepPreviousData,
@@ -202,15 +201,15 @@ function useSuggestions(p: number, signal: Signal, typed: string, open: boolean)
     const quoted = /[\s=!<>"]/.test(key) ? JSON.stringify(key) : key
     if (stage === 'op') {
       const fitting = key === 'duration' ? ops.filter((op) => /[<>]/.test(op)) : ops
-      return fitting.filter((op) => op.startsWith(partial.value)).map((op) => {
+      return fitting.filter((op) => op.startsWith(typedValue)).map((op) => {
         const done = op === 'exists' || op === 'missing'
         return { text: `${quoted} ${op}${done ? '' : ' '}`, label: op, note: words[op], done }
       })
     }
-    if (!wantsValue || partial.op === undefined) return []
-    const { op } = partial
+    if (!wantsValue || typedOp === undefined) return []
+    const op = typedOp
     const offer = (value: string, count?: number): Suggestion => ({ text: formatFilter({ key, op, value }), label: value === '' ? '(empty)' : value, note: count === undefined ? undefined : formatCount(count), done: true })
-    if (fixed) return fixed.filter((v) => v.startsWith(partial.value)).map((v) => offer(v))
+    if (fixed) return fixed.filter((v) => v.startsWith(typedValue)).map((v) => offer(v))
     return (values.data?.data ?? []).map((v) => offer(v.value, v.count))
-  }, [open, stage, key, signal, keys.data, values.data, wantsValue, fixed, partial.op, partial.value])
+  }, [open, stage, key, signal, keys.data, values.data, wantsValue, fixed, typedOp, typedValue])
 }

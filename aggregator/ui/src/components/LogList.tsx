@@ -57,6 +57,8 @@ export function LogList({ rows, t0, onSpan, onFilter, onEnd, foot, dimmed = fals
     Escape: () => setOpen(new Set()),
   })
   return (
+    // What scrolls must be reachable by keyboard.
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <div ref={scroller} className={`h-full min-h-0 flex-1 overflow-auto overscroll-contain bg-panel ${dimmed ? 'opacity-60' : ''}`} tabIndex={0} role="region" aria-label="Logs">
       <div role="list" className="relative" style={{ height: virtual.getTotalSize() }}>
         {items.map((item) => {

@@ -23,7 +23,7 @@ export function AttributeTable({ attributes, onFilter, find = '' }: { attributes
       <tbody>
         {rows.map(({ key, text }) => (
           <tr key={key} className="group border-b border-line align-top last:border-b-0 hover:bg-hover">
-            <th scope="row" className="w-[38%] py-1 pr-2 pl-3 text-left font-mono text-xs leading-5 font-normal break-words text-muted">
+            <th scope="row" className="w-[42%] py-1 pr-2 pl-3 text-left font-mono text-xs leading-5 font-normal break-words text-muted">
               {visibleText(key)}
             </th>
             <td className="relative py-1 pr-2 font-mono text-xs leading-5 break-words">

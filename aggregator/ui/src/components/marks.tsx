@@ -5,7 +5,7 @@ import { type Severity, severityColor, severityOf, visibleText } from '../lib/te
 
 export function ServiceName({ name, color, strong = false }: { name: string; color?: string; strong?: boolean }) {
   return (
-    <span className="inline-flex max-w-full min-w-0 items-center gap-1.5">
+    <span className="inline-flex max-w-full min-w-0 items-center gap-1.5 align-middle">
       <span aria-hidden className="h-2.5 w-2.5 shrink-0 rounded-[3px]" style={{ background: color ?? serviceColor(name) }} />
       <span className={`truncate ${strong ? 'font-medium' : ''}`} title={name}>
         {name === '' ? '(no service)' : visibleText(name)}
@@ -17,9 +17,9 @@ export function ServiceName({ name, color, strong = false }: { name: string; col
 /** Several services as squares, with their names on hover. */
 export function ServiceDots({ names }: { names: readonly string[] }) {
   return (
-    <span className="inline-flex items-center gap-1" title={names.join('\n')}>
+    <span className="inline-flex items-center gap-1 align-middle" title={names.join('\n')}>
       {names.slice(0, 6).map((name) => (
-        <span key={name} aria-hidden className="h-2.5 w-2.5 rounded-[3px]" style={{ background: serviceColor(name) }} />
+        <span key={name} aria-hidden className="h-2.5 w-2.5 shrink-0 rounded-[3px]" style={{ background: serviceColor(name) }} />
       ))}
       <span className="tabular text-muted">{names.length}</span>
       <span className="sr-only">services: {names.join(', ')}</span>
@@ -27,8 +27,10 @@ export function ServiceDots({ names }: { names: readonly string[] }) {
   )
 }
 
+/** With an empty label it is an ornament beside words that say the same. */
 export function ErrorMark({ label = 'error', size = 13 }: { label?: string; size?: number }) {
-  return <CircleAlert size={size} role="img" aria-label={label} className="shrink-0 text-error" />
+  const said = label === '' ? { 'aria-hidden': true } : { role: 'img', 'aria-label': label }
+  return <CircleAlert size={size} {...said} className="shrink-0 text-error" />
 }
 
 export function StatusWord({ status }: { status: string }) {
@@ -49,7 +51,7 @@ export function SeverityMark({ text, number }: { text: string; number: number })
   const Icon = icons[severity]
   const word = text === '' ? severity : text
   return (
-    <span className="inline-flex items-center gap-1.5" title={word}>
+    <span className="inline-flex items-center gap-1.5 align-middle" title={word}>
       <span aria-hidden className="h-3 w-[3px] shrink-0 rounded-full" style={{ background: severityColor(severity) }} />
       <span className={`truncate text-xs font-semibold uppercase ${severity === 'error' || severity === 'fatal' ? 'text-error' : severity === 'warn' ? 'text-warn' : 'text-muted'}`}>
         {visibleText(word).slice(0, 8)}

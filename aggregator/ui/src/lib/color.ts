@@ -5,7 +5,7 @@ const paletteSize = 12
 export function colorIndex(text: string): number {
   let hash = 2166136261
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16777619)
-  return ((hash >>> 0) ^ (hash >>> 13)) % paletteSize
+  return ((hash ^ (hash >>> 13)) >>> 0) % paletteSize
 }
 
 /** Distinct colours for the services of one page where possible: the hash decides, collisions move on to the next free one. */

@@ -1,9 +1,11 @@
 /** What to copy into an application or an agent, with this project's real address in it. */
 import type { Project } from '../api/types'
 
+export type Address = Pick<Project, 'http_endpoint' | 'grpc_endpoint'> & { dsn: string }
+
 export type Snippet = { id: string; label: string; intro: string; blocks: { title: string; code: string }[] }
 
-export function snippets(project: Pick<Project, 'dsn' | 'http_endpoint' | 'grpc_endpoint'>): Snippet[] {
+export function snippets(project: Address): Snippet[] {
   const { dsn, http_endpoint: http, grpc_endpoint: grpc } = project
   const env = `export OTEL_EXPORTER_OTLP_ENDPOINT="${http}"
 export OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf"

@@ -1,7 +1,7 @@
 /** One metric over time, aggregated and split as asked. */
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { createLazyRoute, Link, useNavigate } from '@tanstack/react-router'
-import { ChevronRight, Plus, X } from 'lucide-react'
+import { Plus, X } from 'lucide-react'
 import { useCallback, useMemo, useState } from 'react'
 import { explain, isMissing } from '../api/errors'
 import { keysQuery, metricDataQuery, metricsQuery } from '../api/queries'
@@ -69,7 +69,6 @@ function MetricPage() {
           <Link to="/p/$p/metrics" params={{ p }} className="hover:text-accent-text hover:underline">
             Metrics
           </Link>
-          <ChevronRight size={12} aria-hidden />
         </nav>
         <h1 className="text-xl font-semibold break-words">{visibleText(name)}</h1>
         <p className="text-soft">

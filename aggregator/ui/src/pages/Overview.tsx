@@ -80,7 +80,7 @@ function OverviewPage() {
                   </SortButton>
                 </th>
               ))}
-              <th className="th w-40">Slowest 1%</th>
+              <th className="th w-44 !normal-case">p50 · p95 · p99</th>
               <th className="th">
                 <span className="sr-only">Go to</span>
               </th>

@@ -30,7 +30,7 @@ function ProjectSetupPage() {
         </header>
         <HowTo project={query.data} />
       </div>
-      <Arrivals p={p} />
+      <Arrivals key={p} p={p} />
     </div>
   )
 }
@@ -39,8 +39,10 @@ function HowTo({ project }: { project: Project }) {
   const { tab = 'agent' } = route.useSearch()
   const navigate = useNavigate({ from: '/p/$p/setup' })
   const [revealed, setRevealed] = useState(false)
-  const shown = useMemo(() => snippets(revealed ? project : { ...project, dsn: masked(project.dsn) }), [project, revealed])
-  const real = useMemo(() => snippets(project), [project])
+  // Tokens that the configuration doesn't name are stored as hashes; nobody can show those again.
+  const dsn = project.dsn ?? project.http_endpoint.replace('://', '://<token>@')
+  const shown = useMemo(() => snippets({ ...project, dsn: revealed ? dsn : masked(dsn) }), [project, dsn, revealed])
+  const real = useMemo(() => snippets({ ...project, dsn }), [project, dsn])
   return (
     <>
       <section className="card p-4" aria-labelledby="dsn">
@@ -52,13 +54,18 @@ function HowTo({ project }: { project: Project }) {
         </div>
         <div className="mt-2 flex items-center gap-2">
           <code className="min-w-0 flex-1 truncate rounded-md bg-sunken px-3 py-1.5 font-mono text-xs select-all" data-testid="dsn">
-            {revealed ? project.dsn : masked(project.dsn)}
+            {revealed ? dsn : masked(dsn)}
           </code>
           <Button onClick={() => setRevealed(!revealed)} aria-pressed={revealed}>
             {revealed ? <EyeOff size={14} aria-hidden /> : <Eye size={14} aria-hidden />} {revealed ? 'Hide' : 'Reveal'}
           </Button>
-          <CopyButton text={project.dsn} label="Copy" />
+          <CopyButton text={dsn} label="Copy" />
         </div>
+        {project.dsn === null && (
+          <p className="mt-2 text-soft">
+            The token isn’t shown: the configuration names none for this project. Put yours in place of <code className="font-mono">&lt;token&gt;</code>.
+          </p>
+        )}
         <dl className="mt-3 flex flex-wrap gap-x-8 gap-y-1 text-xs">
           <Endpoint name="OTLP/HTTP" value={project.http_endpoint} />
           <Endpoint name="OTLP/gRPC" value={project.grpc_endpoint} />
@@ -116,8 +123,6 @@ function Arrivals({ p }: { p: number }) {
   const [now, setNow] = useState(() => Date.now())
   useEffect(() => {
     let key = 0
-    setLines([])
-    setState('connecting')
     return listenToIngest(p, {
       open: () => setState('open'),
       problem: () => setState('broken'),
@@ -156,7 +161,7 @@ function Arrivals({ p }: { p: number }) {
                 <span className="flex items-center gap-1 text-sm font-medium capitalize">
                   {one && <Check size={13} className="text-ok" aria-hidden />} {signal}
                 </span>
-                <span className="tabular block text-xs text-muted">{one ? formatAgo(toMillis(nanos(one.at)), now) : 'not yet'}</span>
+                <span className={`tabular block text-xs ${one ? 'text-soft' : 'text-muted'}`}>{one ? formatAgo(toMillis(nanos(one.at)), now) : 'not yet'}</span>
               </li>
             )
           })}
@@ -173,7 +178,9 @@ function Arrivals({ p }: { p: number }) {
           <p className="text-xs text-muted">Requests with a wrong token or a body that can’t be read show up here, too, with the reason.</p>
         </div>
       ) : (
-        <ol className="min-h-0 flex-1 overflow-auto" aria-label="Requests, newest first">
+        // What scrolls must be reachable by keyboard.
+        // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+        <ol tabIndex={0} className="min-h-0 flex-1 overflow-auto focus-visible:outline-offset-[-2px]" aria-label="Requests, newest first">
           {lines.map((line) => (
             <li key={line.key} className={`border-b border-line px-4 py-1.5 ${line.outcome === 'refused' ? 'bg-error-soft' : ''}`}>
               <div className="flex items-center gap-2">

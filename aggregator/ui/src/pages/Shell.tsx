@@ -74,7 +74,10 @@ function Header() {
   useEffect(() => rememberProject(p), [p])
   useKeys({
     '?': () => setHelp(true),
-    'Control+k': () => field.current?.select(),
+    'Control+k': () => {
+      field.current?.focus()
+      field.current?.select()
+    },
     ...Object.fromEntries(pages.map((page) => [`g ${page.key}`, () => void navigate({ to: page.to, params: { p } })])),
     ...(timed && {
       t: () => setPicking(true),

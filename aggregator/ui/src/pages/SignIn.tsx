@@ -64,8 +64,8 @@ function SetupPage() {
         />
         <Field label="Name" name="name" autoComplete="name" required={false} autoFocus={token !== undefined} />
         <Field label="Email" name="email" type="email" autoComplete="username" />
-        <Field label="Password" name="password" type="password" autoComplete="new-password" minLength={10} hint="Ten characters or more." />
-        <Field label="Password again" name="again" type="password" autoComplete="new-password" minLength={10} />
+        <Field label="Password" name="password" type="password" autoComplete="new-password" minLength={12} hint="Twelve characters or more." />
+        <Field label="Password again" name="again" type="password" autoComplete="new-password" minLength={12} />
         {state.kind === 'failed' && (
           <p role="alert" className="rounded-md bg-error-soft px-3 py-2 text-error">
             {state.reason}

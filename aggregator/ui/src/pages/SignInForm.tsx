@@ -48,8 +48,6 @@ export function Field({ label, name, hint, autoFocus, ...rest }: {
   return (
     <label className="block">
       <span className="text-sm font-medium">{label}</span>
-      {/* The first field of a page that is nothing but a form. */}
-      {/* oxlint-disable-next-line jsx-a11y/no-autofocus */}
       <input name={name} required autoFocus={autoFocus} className="field mt-1 !h-9 w-full" {...rest} />
       {hint && <span className="mt-1 block text-xs text-muted">{hint}</span>}
     </label>

@@ -139,14 +139,14 @@ function Charts({ p, filters }: { p: number; filters: Filter[] }) {
         {({ data: d }) => <Chart label="Spans per second" times={d.times} series={rate} height={height} format={formatRate} kind="stacked" stepMs={d.step_ms} window={window} onZoom={zoomTo} syncKey="traces" />}
       </Panel>
       <Panel title="Duration" query={query} height={height} isEmpty={() => total === 0}>
-        {({ data: d }) => <Chart label="Duration percentiles" times={d.times} series={latency} height={height} format={formatDuration} stepMs={d.step_ms} window={window} onZoom={zoomTo} syncKey="traces" />}
+        {({ data: d }) => <Chart label="Duration percentiles" times={d.times} series={latency} height={height} format={formatDuration} log stepMs={d.step_ms} window={window} onZoom={zoomTo} syncKey="traces" />}
       </Panel>
     </div>
   )
 }
 
-const traceGrid = 'grid grid-cols-[110px_minmax(0,1fr)_170px_70px_70px_70px] items-center gap-3 px-3'
-const spanGrid = 'grid grid-cols-[110px_minmax(0,1fr)_100px_170px_90px] items-center gap-3 px-3'
+const traceGrid = 'grid grid-cols-[110px_minmax(0,1fr)_190px_60px_60px_120px] items-center gap-3 px-3'
+const spanGrid = 'grid grid-cols-[110px_minmax(0,1fr)_90px_190px_90px] items-center gap-3 px-3'
 
 function TraceList({ p, filters }: { p: number; filters: Filter[] }) {
   const { window } = useTime()

@@ -12,6 +12,8 @@ export function Dialog({ title, onClose, children, wide = false }: { title: stri
     return () => dialog?.close()
   }, [])
   return (
+    // Escape and the button close it; a click beside it is one more way.
+    // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-noninteractive-element-interactions
     <dialog
       ref={ref}
       aria-labelledby={id}

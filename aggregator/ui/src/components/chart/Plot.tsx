@@ -7,7 +7,7 @@ import { useShownTheme } from '../../lib/theme'
 import { formatTime } from '../../lib/time'
 import type { ChartProps, Series } from './types'
 
-export default function Plot({ label, times, series, height, format, kind = 'line', stepMs, window: shown, onZoom, syncKey, hideLegend = false }: ChartProps) {
+export default function Plot({ label, times, series, height, format, kind = 'line', stepMs, window: shown, onZoom, syncKey, hideLegend = false, log = false }: ChartProps) {
   const host = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot>(undefined)
   const theme = useShownTheme()
@@ -21,12 +21,12 @@ export default function Plot({ label, times, series, height, format, kind = 'lin
 
   const visible = useMemo(() => series.filter((s) => !hidden.has(s.label)), [series, hidden])
   const stacked = kind === 'stacked'
-  const data = useMemo(() => toData(times, visible, stacked), [times, visible, stacked])
+  const data = useMemo(() => toData(times, visible, stacked, log), [times, visible, stacked, log])
 
   useEffect(() => {
     const element = host.current
     if (!element) return undefined
-    const setup = { element, height, series: visible, kind, stepMs, format, shown, syncKey, onCursor: setIndex }
+    const setup = { element, height, series: visible, kind, stepMs, format, shown, syncKey, log, onCursor: setIndex }
     const chart = new uPlot(options({ ...setup, zoom: (a, b) => zoom.current?.(a, b) }), data, element)
     plot.current = chart
     const observer = new ResizeObserver(([entry]) => chart.setSize({ width: Math.round(entry.contentRect.width), height }))
@@ -37,7 +37,7 @@ export default function Plot({ label, times, series, height, format, kind = 'lin
       plot.current = undefined
     }
     // Colours come from tokens, so a change of theme draws anew.
-  }, [data, visible, kind, stepMs, height, format, shown, syncKey, theme])
+  }, [data, visible, kind, stepMs, height, format, shown, syncKey, log, theme])
 
   const onKey = (event: KeyboardEvent) => {
     const by = event.key === 'ArrowLeft' ? -1 : event.key === 'ArrowRight' ? 1 : 0
@@ -51,9 +51,10 @@ export default function Plot({ label, times, series, height, format, kind = 'lin
   const at = index !== undefined && index < times.length ? index : undefined
   return (
     <figure className="min-w-0">
+      {/* A chart is read with the arrow keys, too. */}
+      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions */}
       <div
         ref={host}
-        // A chart is looked at with the arrow keys, too.
         // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
         role="img"
@@ -94,8 +95,9 @@ function toggled(hidden: ReadonlySet<string>, label: string, series: Series[]): 
 }
 
 /** Stacks from the bottom up: the first series lies lowest. uPlot draws later series on top, so they go in reverse. */
-function toData(times: number[], series: Series[], stacked: boolean): uPlot.AlignedData {
+function toData(times: number[], series: Series[], stacked: boolean, log: boolean): uPlot.AlignedData {
   const x = times.map((t) => t / 1000)
+  if (log) return [x, ...series.map((s) => s.values.map((v) => (v !== null && v > 0 ? v : null)))]
   if (!stacked) return [x, ...series.map((s) => s.values)]
   const sums = Array.from({ length: times.length }, () => 0)
   const layers = series.map((s) => s.values.map((v, i) => (sums[i] += v ?? 0)))
@@ -111,11 +113,12 @@ type Setup = {
   format: (value: number) => string
   shown: ChartProps['window']
   syncKey: string | undefined
+  log: boolean
   zoom: (from: number, to: number) => void
   onCursor: (index: number | undefined) => void
 }
 
-function options({ element, height, series, kind, stepMs, format, shown, syncKey, zoom, onCursor }: Setup): uPlot.Options {
+function options({ element, height, series, kind, stepMs, format, shown, syncKey, log, zoom, onCursor }: Setup): uPlot.Options {
   const font = `11px ${getComputedStyle(document.body).fontFamily}`
   const axis = { stroke: token('--muted'), font, grid: { stroke: token('--line'), width: 1 }, ticks: { show: false } }
   const bars = uPlot.paths.bars?.({ size: [0.86, 40], align: 1 })
@@ -135,11 +138,19 @@ function options({ element, height, series, kind, stepMs, format, shown, syncKey
     },
     scales: {
       x: { range: () => [shown.from / 1000, Math.max(shown.to, shown.from + stepMs) / 1000] },
-      y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.06 : 1] },
+      y: log
+        ? { distr: 3, range: (_, low, high) => (high > 0 ? uPlot.rangeLog(low, high * 1.1, 10, false) : [1, 10]) }
+        : { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.06 : 1] },
     },
     axes: [
       { ...axis, size: 24, space: 70, values: (_, splits, __, ___, incr) => splits.map((s) => clock(s, incr)) },
-      { ...axis, size: 58, space: 34, values: (_, splits) => splits.map((s) => format(s)) },
+      {
+        ...axis,
+        size: 58,
+        space: log ? 18 : 34,
+        values: (_, splits) => splits.map((s) => (s === null ? '' : format(s))),
+        ...(log && { filter: powersOfTen, grid: { ...axis.grid, filter: powersOfTen } }),
+      },
     ],
     series: [
       {},
@@ -167,6 +178,7 @@ function options({ element, height, series, kind, stepMs, format, shown, syncKey
   }
 }
 
+const powersOfTen = (_: uPlot, splits: number[]) => splits.map((s) => (Number.isInteger(Math.round(Math.log10(s) * 1e6) / 1e6) ? s : null))
 const two = (n: number) => String(n).padStart(2, '0')
 function clock(seconds: number, increment: number): string {
   const at = new Date(seconds * 1000)

@@ -14,6 +14,8 @@ export type ChartProps = {
   onZoom?: (from: number, to: number) => void
   syncKey?: string
   hideLegend?: boolean
+  /** Logarithmic, for values that spread over powers of ten. */
+  log?: boolean
 }
 
 const niceSteps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400].map((s) => s * 1000)

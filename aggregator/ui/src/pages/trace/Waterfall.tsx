@@ -32,7 +32,7 @@ const logHeight = 22
 const logsInline = 4
 
 export function Waterfall({ p, outline, colors, logs, picked, onPick, text, onText }: Props) {
-  const [folded, setFolded] = useState<ReadonlySet<Row>>(() => {
+  const [closed, setClosed] = useState<ReadonlySet<Row>>(() => {
     const first = outline.foldedAtFirst()
     if (picked !== undefined) for (const row of outline.ancestors(picked)) first.delete(row)
     return first
@@ -53,6 +53,8 @@ export function Waterfall({ p, outline, colors, logs, picked, onPick, text, onTe
   const matching = useMemo(() => new Set(matches), [matches])
   const errors = useMemo(() => outline.errors(), [outline])
   const keep = useMemo(() => (only && matches.length > 0 ? outline.withAncestors(matches) : undefined), [only, matches, outline])
+  // While only matches are shown, what leads to one is open.
+  const folded = useMemo(() => (keep ? new Set([...closed].filter((row) => !keep.has(row))) : closed), [closed, keep])
   const visible = useMemo(() => outline.visible(folded, keep), [outline, folded, keep])
   const bySpan = useMemo(() => groupLogs(logs ?? [], outline), [logs, outline])
   const showLogs = inline !== 'off'
@@ -77,7 +79,7 @@ export function Waterfall({ p, outline, colors, logs, picked, onPick, text, onTe
   const show = useCallback(
     (row: Row, open: boolean) => {
       const hidden = outline.ancestors(row).filter((a) => folded.has(a))
-      if (hidden.length > 0) setFolded(new Set([...folded].filter((f) => !hidden.includes(f))))
+      if (hidden.length > 0) setClosed(new Set([...folded].filter((f) => !hidden.includes(f))))
       setCursor(row)
       if (open) {
         lastPicked.current = row
@@ -107,15 +109,15 @@ export function Waterfall({ p, outline, colors, logs, picked, onPick, text, onTe
   }, [cursor, picked, onPick])
 
   const fold = (row: Row, on: boolean) => {
-    const next = new Set(folded)
+    const next = new Set(closed)
     if (on) next.add(row)
     else next.delete(row)
-    setFolded(next)
+    setClosed(next)
   }
   const foldAll = (on: boolean) => {
     const next = new Set<Row>()
     if (on) for (let row = 0; row < outline.length; row++) if (outline.subtree(row) > 1 && outline.depth(row) > 0) next.add(row)
-    setFolded(next)
+    setClosed(next)
     if (on) setCursor(outline.depth(cursor) > 1 ? (outline.ancestors(cursor).at(-2) ?? 0) : cursor)
   }
   const go = (row: Row | undefined) => {
@@ -277,7 +279,7 @@ export function Waterfall({ p, outline, colors, logs, picked, onPick, text, onTe
           aria-label="Spans"
           aria-rowcount={outline.length}
           aria-activedescendant={`span-${outline.id(cursor)}`}
-          className="group/grid min-h-0 flex-1 overflow-y-auto overscroll-contain focus-visible:outline-offset-[-2px]"
+          className="group/grid min-h-0 flex-1 overflow-y-auto overscroll-contain focus-visible:outline-none"
           onKeyDown={onKey}
         >
           <div role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
@@ -358,9 +360,9 @@ function Axis({ view, nameWidth, onNameWidth }: { view: View; nameWidth: number;
       <div className="tabular relative mr-3 flex-1">
         {ticks(view.from, view.to, 6).map((at) => {
           const x = ((at - view.from) / width) * 100
-          if (x > 94) return null
+          if (x > 90) return null
           return (
-            <span key={at} className="absolute top-0 h-full border-l border-line pt-1 pl-1 leading-4" style={{ left: `${x}%` }}>
+            <span key={at} className="absolute top-0 h-full border-l border-line pt-1 pl-1 leading-4 whitespace-nowrap" style={{ left: `${x}%` }}>
               {formatDuration(at)}
             </span>
           )

@@ -9,12 +9,11 @@ export function useEventTimes(p: number, outline: Outline, rows: readonly Row[])
   const queries = useQueryClient()
   const [times, setTimes] = useState<ReadonlyMap<string, number[]>>(() => new Map())
   const asked = useRef(new Set<string>())
-  const wanted = rows.map((row) => outline.id(row)).filter((id) => !asked.current.has(id))
-  const key = wanted.join()
+  const key = rows.map((row) => outline.id(row)).join()
   useEffect(() => {
-    if (key === '') return undefined
     const timer = window.setTimeout(() => {
-      const ids = key.split(',').slice(0, 500)
+      const ids = key.split(',').filter((id) => id !== '' && !asked.current.has(id)).slice(0, 500)
+      if (ids.length === 0) return
       for (const id of ids) asked.current.add(id)
       queries.fetchQuery(spanDetailsQuery(p, outline.traceId, ids)).then(
         ({ data }) =>
