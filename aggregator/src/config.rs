@@ -19,6 +19,7 @@ mod expand;
 mod known;
 mod load;
 mod section;
+mod servers;
 mod values;
 mod yaml;
 

@@ -270,17 +270,15 @@ impl<'a> Section<'a> {
     }
 
     fn items(&self, key: &'static str) -> &'a [Node] {
-        match self.get(key) {
-            None => &[],
-            Some(entry) => match &entry.value.kind {
-                Kind::List(list) => list,
-                _ => {
-                    let what = format!("expected a list, found {}", entry.value.what());
-                    self.problem_at(entry, what);
-                    &[]
-                }
-            },
+        let Some(entry) = self.get(key) else {
+            return &[];
+        };
+        if let Kind::List(list) = &entry.value.kind {
+            return list;
         }
+        let what = format!("expected a list, found {}", entry.value.what());
+        self.problem_at(entry, what);
+        &[]
     }
 
     fn get(&self, key: &'static str) -> Option<&'a Entry> {

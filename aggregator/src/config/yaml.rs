@@ -199,6 +199,8 @@ fn count(node: &Node) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     #[test]
@@ -223,7 +225,7 @@ mod tests {
         for level in 1..9 {
             let before = format!("*a{}", level - 1);
             let list = [before.as_str(); 10].join(", ");
-            text += &format!("a{level}: &a{level} [{list}]\n");
+            writeln!(text, "a{level}: &a{level} [{list}]").unwrap();
         }
         assert!(parse(&text).is_err());
     }
