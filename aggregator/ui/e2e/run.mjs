@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { start } from '../mock-api/server.mjs'
-import { beat, bigTraceId, summary, traceId } from '../mock-api/world.mjs'
+import { beat, bigTraceId, hostileTraceId, payloads, summary, traceId } from '../mock-api/world.mjs'
 import { launch, openPage, signIn } from './browser.mjs'
 
 if (!existsSync(fileURLToPath(new URL('../dist/index.html', import.meta.url)))) {
@@ -300,6 +300,30 @@ await test('a log opens in place and leads to its trace and span', async (page) 
   await page.getByRole('link', { name: /Open its trace/ }).click()
   await page.waitForURL(/\/p\/1\/traces\/[0-9a-f]{32}\?span_id=/)
   await visible(page.getByRole('complementary', { name: 'Span' }))
+})
+
+await test('what strangers wrote into telemetry stays text', async (page) => {
+  page.on('dialog', () => assert.fail('a dialog opened'))
+  page.on('request', (request) => assert.ok(request.url().startsWith(url), `a request went to ${request.url()}`))
+  await page.goto(`${url}/p/1/traces/${hostileTraceId}`)
+  const grid = page.getByRole('treegrid')
+  await grid.focus()
+  for (const tab of ['Overview', /Attributes/, /Events and logs/, /Links/, 'Raw']) {
+    await page.keyboard.press('Enter')
+    const panel = page.getByRole('complementary', { name: 'Span' })
+    await panel.getByRole('tab', { name: tab }).click()
+    await grid.focus()
+    for (let k = 0; k < payloads.length; k++) await page.keyboard.press('ArrowDown')
+    await page.waitForTimeout(250)
+    await page.keyboard.press('Home')
+    await page.waitForTimeout(250)
+    assert.equal(await panel.locator('img, script, iframe').count(), 0)
+    assert.deepEqual(await panel.locator('a').evaluateAll((links) => links.map((a) => a.protocol).filter((p) => !p.startsWith('http'))), [])
+  }
+  await page.getByRole('tab', { name: /^Logs/ }).click()
+  await visible(page.getByRole('region', { name: 'Logs' }))
+  await page.getByRole('tab', { name: /^Services/ }).click()
+  await visible(page.getByText('‹U+202E›gnp.exe').first())
 })
 
 await test('the chosen theme is kept over a reload', async (page) => {

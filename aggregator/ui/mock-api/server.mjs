@@ -7,7 +7,7 @@ import { createReadStream, existsSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { beat, between, bigTraceId, logsOf, metrics, random, serviceNames, spans, traceNumber } from './world.mjs'
+import { beat, between, bigTraceId, hostileTraceId, logsOf, metrics, random, serviceNames, spans, traceNumber } from './world.mjs'
 
 const dist = fileURLToPath(new URL('../dist', import.meta.url))
 const policy = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -224,6 +224,7 @@ function values(key, q, from, to) {
 
 function look(id, state) {
   if (id === bigTraceId) return -1
+  if (id === hostileTraceId) return -2
   if (id.startsWith('fee1')) {
     const n = (state.looks.get(id) ?? 0) + 1
     state.looks.set(id, n)

@@ -43,6 +43,7 @@ export function summary(i) {
 
 export function spans(i) {
   if (i === -1) return bigTrace()
+  if (i === -2) return hostileTrace()
   const { operation, ms, failed, start, rand } = summary(i)
   const list = []
   const add = (parent, service, name, kind, from, dur, more = {}) => {
@@ -127,6 +128,23 @@ Traceback (most recent call last):
 requests.exceptions.ReadTimeout: HTTPSConnectionPool(host='acquirer.example', port=443): Read timed out. (read timeout=2.0)`,
 }
 
+/** What a stranger may send: markup, scripts, right-to-left tricks, terminal escapes, links that aren't. */
+export const hostileTraceId = 'bad0'.repeat(8).replace(/^bad0/, 'f0e5')
+export const payloads = [
+  '<img src=x onerror="alert(1)">', '<script>alert(1)</script>', '"><svg/onload=alert(1)>', '{{constructor.constructor("alert(1)")()}}', 'javascript:alert(1)',
+  'data:text/html,<script>alert(1)</script>', '\u202Egnp.exe', '\u001b[31mred\u001b[0m', '__proto__', "'; DROP TABLE spans; --", 'x'.repeat(20_000),
+]
+function hostileTrace() {
+  const start = bigStart
+  const list = payloads.map((payload, row) => ({
+    row, parent: row - 1, service: payload, name: payload, kind: 'server', from: row * 1e6, dur: 4e7, status: 'error', status_message: payload,
+    attributes: Object.fromEntries(payloads.map((p, k) => [p.slice(0, 300), payloads[(k + row) % payloads.length]])),
+    events: [{ at: 0.5, name: payload, attributes: { 'exception.type': payload, 'exception.message': payload, 'exception.stacktrace': payloads.join('\n') } }],
+    links: [{ trace_id: bigTraceId, span_id: spanId(1, 1), attributes: { [payload.slice(0, 300)]: payload } }],
+  }))
+  return finish(-2, start, list).map((s) => ({ ...s, scope: { name: s.name, version: s.name }, resource: { ...s.resource, [s.name.slice(0, 300)]: s.name } }))
+}
+
 const bigStart = BigInt(Date.now() - 180_000) * 1_000_000n
 
 /** 5,000 spans: a batch job over 60 customers, with a bad day in the middle. */
@@ -156,12 +174,13 @@ function bigTrace() {
 }
 
 function finish(i, start, list) {
-  const trace_id = i === -1 ? bigTraceId : traceId(i)
+  const trace_id = i === -1 ? bigTraceId : i === -2 ? hostileTraceId : traceId(i)
+  const seed = i < 0 ? 4096 + i : i
   return list.map((s) => ({
     ...s,
     trace_id,
-    span_id: spanId(i === -1 ? 4095 : i, s.row),
-    parent_id: s.parent < 0 ? '' : spanId(i === -1 ? 4095 : i, s.parent),
+    span_id: spanId(seed, s.row),
+    parent_id: s.parent < 0 ? '' : spanId(seed, s.parent),
     start: start + BigInt(s.from),
     resource: resourceOf(s.service),
     scope: { name: `io.opentelemetry.${s.kind === 'client' ? 'client' : 'server'}`, version: '1.28.0' },

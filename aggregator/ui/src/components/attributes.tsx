@@ -1,6 +1,6 @@
 /** Attributes as a table: text only, long values shortened until asked for, each with its verbs. */
 import { Filter as FilterIcon, FilterX } from 'lucide-react'
-import { useMemo, useState } from 'react'
+import { Fragment, useMemo, useState } from 'react'
 import type { Attributes } from '../api/types'
 import type { Filter } from '../lib/filters'
 import { longTextLimit, safeLink, valueText, visibleText } from '../lib/text'
@@ -24,7 +24,7 @@ export function AttributeTable({ attributes, onFilter, find = '' }: { attributes
         {rows.map(({ key, text }) => (
           <tr key={key} className="group border-b border-line align-top last:border-b-0 hover:bg-hover">
             <th scope="row" className="w-[42%] py-1 pr-2 pl-3 text-left font-mono text-xs leading-5 font-normal break-words text-muted">
-              {visibleText(key)}
+              <KeyText text={key} />
             </th>
             <td className="relative py-1 pr-2 font-mono text-xs leading-5 break-words">
               <LongText text={text} />
@@ -47,6 +47,19 @@ export function AttributeTable({ attributes, onFilter, find = '' }: { attributes
       </tbody>
     </table>
   )
+}
+
+/** A key that wraps where its parts end. */
+function KeyText({ text }: { text: string }) {
+  return visibleText(text)
+    .split(/(?<=[._/:-])/)
+    .map((part, index) => (
+      // oxlint-disable-next-line react/no-array-index-key -- parts have no identity of their own
+      <Fragment key={index}>
+        {part}
+        <wbr />
+      </Fragment>
+    ))
 }
 
 export function LongText({ text, limit = longTextLimit }: { text: string; limit?: number }) {

@@ -163,7 +163,7 @@ function TraceList({ p, filters }: { p: number; filters: Filter[] }) {
       head={
         <div className={`${traceGrid} h-7`}>
           <span className="caps">Started</span>
-          <span className="caps">Trace</span>
+          <span className="caps pl-[22px]">Trace</span>
           <span className="caps">Duration</span>
           <span className="caps text-right">Spans</span>
           <span className="caps text-right">Errors</span>
@@ -186,7 +186,7 @@ function TraceLine({ row, longest }: { row: TraceRow; longest: number }) {
         {formatTime(toMillis(start))}
       </time>
       <span className="flex min-w-0 items-center gap-2">
-        {(row.status === 'error' || row.errors > 0) && <ErrorMark label={row.status === 'error' ? 'failed' : 'has errors'} />}
+        <span className="flex w-3.5 shrink-0">{(row.status === 'error' || row.errors > 0) && <ErrorMark label="has errors" />}</span>
         <span className="max-w-[40%] shrink-0 text-soft">
           <ServiceName name={row.root_service} />
         </span>
@@ -215,7 +215,7 @@ function SpanList({ p, filters }: { p: number; filters: Filter[] }) {
       head={
         <div className={`${spanGrid} h-7`}>
           <span className="caps">Started</span>
-          <span className="caps">Span</span>
+          <span className="caps pl-[22px]">Span</span>
           <span className="caps">Kind</span>
           <span className="caps">Duration</span>
           <span className="caps">Trace</span>
@@ -237,7 +237,7 @@ function SpanLine({ row, longest }: { row: SpanRow; longest: number }) {
         {formatTime(toMillis(start))}
       </time>
       <span className="flex min-w-0 items-center gap-2">
-        {row.status === 'error' && <ErrorMark />}
+        <span className="flex w-3.5 shrink-0">{row.status === 'error' && <ErrorMark />}</span>
         <span className="max-w-[40%] shrink-0 text-soft">
           <ServiceName name={row.service} />
         </span>
