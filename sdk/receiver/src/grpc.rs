@@ -168,6 +168,19 @@ pub(crate) fn refusal(refused: &Refused) -> Response {
     response
 }
 
+/// `NOT_FOUND`, which only the health service says.
+pub(crate) fn not_found() -> Response {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    head(headers);
+    headers.insert("grpc-status", HeaderValue::from_static("5"));
+    headers.insert(
+        "grpc-message",
+        HeaderValue::from_static("no such service here"),
+    );
+    response
+}
+
 fn head(headers: &mut HeaderMap) {
     headers.insert(
         header::CONTENT_TYPE,

@@ -7,7 +7,7 @@ use crate::{
     ReceiverConfig, Refused,
     body::Incoming,
     budget::Budget,
-    grpc::{is_grpc, not_grpc, refusal, success},
+    grpc::{is_grpc, not_found, not_grpc, refusal, success},
 };
 
 pub(crate) const CHECK: &str = "/grpc.health.v1.Health/Check";
@@ -27,9 +27,7 @@ pub(crate) async fn check(request: Request) -> Response {
     let mut body = Incoming::new(request.into_body(), &ReceiverConfig::default(), None);
     match body.read_message(MOST_BYTES, &mut share).await {
         Ok((false, message)) if is_known(&message) => success(&SERVING),
-        Ok(_) => refusal(&Refused::Unsupported(
-            "no such service here; ask for \"\" or one of OTLP's".to_owned(),
-        )),
+        Ok(_) => not_found(),
         Err(refused) => refusal(&refused),
     }
 }
