@@ -126,13 +126,13 @@ await test('the first administrator is created with the token from the log', asy
 
 await test('a session that ends keeps the page and goes on after signing in', async (page) => {
   await page.goto(`${url}/p/1/traces?f=status+%3D+error`)
-  await visible(page.getByRole('list', { name: 'Traces' }))
+  await visible(page.getByRole('table', { name: 'Traces' }))
   mock.state.sessions.clear()
   await page.getByRole('button', { name: 'Spans only' }).or(page.getByRole('radio', { name: 'Spans' })).click()
   await visible(page.getByRole('heading', { name: 'Your session has ended' }))
   await page.getByRole('dialog').getByLabel('Password').fill('a long password')
   await page.getByRole('dialog').getByRole('button', { name: 'Sign in' }).click()
-  await visible(page.getByRole('list', { name: 'Spans' }))
+  await visible(page.getByRole('table', { name: 'Spans' }))
   assert.match(page.url(), /view=spans/)
 })
 
@@ -222,7 +222,7 @@ await test('a trace link survives signing in', async (page) => {
 
 await test('filters are typed with completion, live in the URL, and go away again', async (page) => {
   await page.goto(`${url}/p/1/traces`)
-  await visible(page.getByRole('list', { name: 'Traces' }))
+  await visible(page.getByRole('table', { name: 'Traces' }))
   await page.keyboard.press('/')
   await page.keyboard.type('app.payment')
   await visible(page.getByRole('option', { name: /app\.payment\.card/ }))
@@ -241,7 +241,7 @@ await test('filters are typed with completion, live in the URL, and go away agai
 
 await test('j, k and Enter walk the list; g and a letter change the page; time moves by bracket', async (page) => {
   await page.goto(`${url}/p/1/traces`)
-  await visible(page.getByRole('list', { name: 'Traces' }).getByRole('link'))
+  await visible(page.getByRole('table', { name: 'Traces' }).getByRole('link'))
   await page.keyboard.press('j')
   await page.keyboard.press('j')
   await page.keyboard.press('k')
@@ -264,8 +264,8 @@ await test('j, k and Enter walk the list; g and a letter change the page; time m
 
 await test('lists load further pages by scrolling', async (page) => {
   await page.goto(`${url}/p/1/traces`)
-  await visible(page.getByRole('list', { name: 'Traces' }).getByRole('link'))
-  const list = page.getByRole('region', { name: 'Traces' })
+  await visible(page.getByRole('table', { name: 'Traces' }).getByRole('link'))
+  const list = page.getByRole('table', { name: 'Traces' }).locator('.overflow-auto')
   const heightOf = () => list.evaluate((e) => e.scrollHeight)
   const before = await heightOf()
   await list.evaluate((e) => e.scrollTo(0, e.scrollHeight))

@@ -161,42 +161,47 @@ function TraceList({ p, filters }: { p: number; filters: Filter[] }) {
       filtered={filters.length > 0}
       label="Traces"
       head={
-        <div className={`${traceGrid} h-7`}>
-          <span className="caps">Started</span>
-          <span className="caps pl-[22px]">Trace</span>
-          <span className="caps">Duration</span>
-          <span className="caps text-right">Spans</span>
-          <span className="caps text-right">Errors</span>
-          <span className="caps">Services</span>
+        <div role="row" className={`${traceGrid} h-7`}>
+          <span role="columnheader" className="caps">Started</span>
+          <span role="columnheader" className="caps pl-[22px]">Trace</span>
+          <span role="columnheader" className="caps">Duration</span>
+          <span role="columnheader" className="caps text-right">Spans</span>
+          <span role="columnheader" className="caps text-right">Errors</span>
+          <span role="columnheader" className="caps">Services</span>
         </div>
       }
+      grid={traceGrid}
       linkOf={(row) => ({ id: row.trace_id, span_id: undefined })}
       keyOf={(row) => row.trace_id}
     >
-      {(row) => <TraceLine row={row} longest={longest} />}
+      {(row, link) => <TraceLine row={row} longest={longest} link={link} />}
     </RowList>
   )
 }
 
-function TraceLine({ row, longest }: { row: TraceRow; longest: number }) {
+function TraceLine({ row, longest, link }: { row: TraceRow; longest: number; link: AsLink }) {
   const start = nanos(row.start)
   return (
-    <div className={`${traceGrid} h-[30px]`}>
-      <time className="tabular font-mono text-xs text-muted" title={formatExact(start)}>
+    <>
+      <time role="cell" className="tabular font-mono text-xs text-muted" title={formatExact(start)}>
         {formatTime(toMillis(start))}
       </time>
-      <span className="flex min-w-0 items-center gap-2">
+      <span role="cell" className="flex min-w-0 items-center gap-2">
         <span className="flex w-3.5 shrink-0">{(row.status === 'error' || row.errors > 0) && <ErrorMark label="has errors" />}</span>
         <span className="max-w-[40%] shrink-0 text-soft">
           <ServiceName name={row.root_service} />
         </span>
-        <span className="truncate font-medium">{row.root_name === '' ? <span className="text-muted">(root not here yet)</span> : visibleText(row.root_name)}</span>
+        {link(row.root_name === '' ? <span className="text-muted">(root not here yet)</span> : visibleText(row.root_name))}
       </span>
       <DurationBar ns={Number(row.duration)} longest={longest} />
-      <span className="tabular text-right">{formatWhole(row.spans)}</span>
-      <span className={`tabular text-right ${row.errors > 0 ? 'font-medium text-error' : 'text-muted'}`}>{formatWhole(row.errors)}</span>
-      <ServiceDots names={row.services} />
-    </div>
+      <span role="cell" className="tabular text-right">
+        {formatWhole(row.spans)}
+      </span>
+      <span role="cell" className={`tabular text-right ${row.errors > 0 ? 'font-medium text-error' : 'text-muted'}`}>{formatWhole(row.errors)}</span>
+      <span role="cell">
+        <ServiceDots names={row.services} />
+      </span>
+    </>
   )
 }
 
@@ -213,46 +218,51 @@ function SpanList({ p, filters }: { p: number; filters: Filter[] }) {
       filtered={filters.length > 0}
       label="Spans"
       head={
-        <div className={`${spanGrid} h-7`}>
-          <span className="caps">Started</span>
-          <span className="caps pl-[22px]">Span</span>
-          <span className="caps">Kind</span>
-          <span className="caps">Duration</span>
-          <span className="caps">Trace</span>
+        <div role="row" className={`${spanGrid} h-7`}>
+          <span role="columnheader" className="caps">Started</span>
+          <span role="columnheader" className="caps pl-[22px]">Span</span>
+          <span role="columnheader" className="caps">Kind</span>
+          <span role="columnheader" className="caps">Duration</span>
+          <span role="columnheader" className="caps">Trace</span>
         </div>
       }
+      grid={spanGrid}
       linkOf={(row) => ({ id: row.trace_id, span_id: row.span_id })}
       keyOf={(row) => row.trace_id + row.span_id}
     >
-      {(row) => <SpanLine row={row} longest={longest} />}
+      {(row, link) => <SpanLine row={row} longest={longest} link={link} />}
     </RowList>
   )
 }
 
-function SpanLine({ row, longest }: { row: SpanRow; longest: number }) {
+function SpanLine({ row, longest, link }: { row: SpanRow; longest: number; link: AsLink }) {
   const start = nanos(row.start)
   return (
-    <div className={`${spanGrid} h-[30px]`}>
-      <time className="tabular font-mono text-xs text-muted" title={formatExact(start)}>
+    <>
+      <time role="cell" className="tabular font-mono text-xs text-muted" title={formatExact(start)}>
         {formatTime(toMillis(start))}
       </time>
-      <span className="flex min-w-0 items-center gap-2">
+      <span role="cell" className="flex min-w-0 items-center gap-2">
         <span className="flex w-3.5 shrink-0">{row.status === 'error' && <ErrorMark />}</span>
         <span className="max-w-[40%] shrink-0 text-soft">
           <ServiceName name={row.service} />
         </span>
-        <span className="truncate font-medium">{visibleText(row.name)}</span>
+        {link(visibleText(row.name))}
       </span>
-      <span className="text-soft">{kindName(row.kind)}</span>
+      <span role="cell" className="text-soft">
+        {kindName(row.kind)}
+      </span>
       <DurationBar ns={Number(row.duration)} longest={longest} />
-      <span className="font-mono text-xs text-muted">{row.trace_id.slice(0, 8)}</span>
-    </div>
+      <span role="cell" className="font-mono text-xs text-muted">
+        {row.trace_id.slice(0, 8)}
+      </span>
+    </>
   )
 }
 
 function DurationBar({ ns, longest }: { ns: number; longest: number }) {
   return (
-    <span className="tabular flex items-center gap-2">
+    <span role="cell" className="tabular flex items-center gap-2">
       <span className="w-16 shrink-0 text-right">{formatDuration(ns)}</span>
       <span aria-hidden className="h-1.5 flex-1 overflow-hidden rounded-full bg-sunken">
         <span className="block h-full rounded-full bg-accent/70" style={{ width: `${Math.max(1, (ns / longest) * 100)}%` }} />
@@ -261,19 +271,23 @@ function DurationBar({ ns, longest }: { ns: number; longest: number }) {
   )
 }
 
+/** Makes the row's text its link; it stretches over the whole row. */
+type AsLink = (text: React.ReactNode) => React.ReactNode
+
 type Paged = ReturnType<typeof useInfiniteQuery> & { data?: { pages: { meta: Parameters<typeof Cost>[0]['meta'] }[] } }
 
 /** Rows that are links. j and k walk them, Enter opens; the next page comes when the end is near. */
-function RowList<R>({ p, query, rows, filtered, label, head, linkOf, keyOf, children }: {
+function RowList<R>({ p, query, rows, filtered, label, head, grid, linkOf, keyOf, children }: {
   p: number
   query: Pick<Paged, 'isPending' | 'isError' | 'error' | 'refetch' | 'isFetching' | 'isPlaceholderData' | 'hasNextPage' | 'isFetchingNextPage' | 'fetchNextPage' | 'data'>
   rows: R[]
   filtered: boolean
   label: string
   head: React.ReactNode
+  grid: string
   linkOf: (row: R) => { id: string; span_id: string | undefined }
   keyOf: (row: R) => string
-  children: (row: R) => React.ReactNode
+  children: (row: R, link: AsLink) => React.ReactNode
 }) {
   const scroller = useRef<HTMLDivElement>(null)
   const navigate = useNavigate()
@@ -310,32 +324,45 @@ function RowList<R>({ p, query, rows, filtered, label, head, linkOf, keyOf, chil
     <div className="flex min-h-60 flex-1 flex-col bg-panel">
       <Busy on={query.isFetching && !isFetchingNextPage} />
       <Partial meta={meta} />
-      <div className="border-b border-line pr-2">{head}</div>
-      <div ref={scroller} className={`min-h-0 flex-1 overflow-auto ${query.isPlaceholderData ? 'opacity-60' : ''}`} role="region" aria-label={label}>
-        <ul className="relative" style={{ height: virtual.getTotalSize() }} aria-label={label}>
-          {items.map((item) => {
-            const row = rows[item.index]
-            const { id, span_id } = linkOf(row)
-            return (
-              <li key={keyOf(row)} className="absolute top-0 left-0 w-full" style={{ transform: `translateY(${item.start}px)` }}>
-                <Link
-                  to="/p/$p/traces/$id"
-                  params={{ p, id }}
-                  search={{ span_id }}
-                  preload={false}
-                  aria-current={item.index === at || undefined}
-                  className={`block border-b border-line focus-visible:outline-offset-[-2px] ${item.index === at ? 'bg-selected' : 'hover:bg-hover'}`}
+      <div role="table" aria-label={label} aria-rowcount={hasNextPage ? -1 : rows.length + 1} className="flex min-h-0 flex-1 flex-col">
+        <div role="rowgroup" className="border-b border-line pr-2">
+          {head}
+        </div>
+        <div ref={scroller} className={`min-h-0 flex-1 overflow-auto ${query.isPlaceholderData ? 'opacity-60' : ''}`}>
+          <div role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
+            {items.map((item) => {
+              const row = rows[item.index]
+              const { id, span_id } = linkOf(row)
+              const current = item.index === at
+              return (
+                <div
+                  key={keyOf(row)}
+                  role="row"
+                  aria-rowindex={item.index + 2}
+                  className={`absolute top-0 left-0 w-full border-b border-line ${grid} h-[30px] ${current ? 'bg-selected' : 'hover:bg-hover'}`}
+                  style={{ transform: `translateY(${item.start}px)` }}
                 >
-                  {children(row)}
-                </Link>
-              </li>
-            )
-          })}
-        </ul>
+                  {children(row, (text) => (
+                    <Link
+                      to="/p/$p/traces/$id"
+                      params={{ p, id }}
+                      search={{ span_id }}
+                      preload={false}
+                      aria-current={current || undefined}
+                      className="truncate font-medium outline-none after:absolute after:inset-0 focus-visible:after:outline-2 focus-visible:after:-outline-offset-2 focus-visible:after:outline-accent"
+                    >
+                      {text}
+                    </Link>
+                  ))}
+                </div>
+              )
+            })}
+          </div>
         <p className="flex items-center justify-center gap-4 py-3 text-xs text-muted">
           {isFetchingNextPage ? 'Loading more…' : hasNextPage ? '' : `That is all: ${formatWhole(rows.length)} in this window`}
           <Cost meta={meta} />
         </p>
+        </div>
       </div>
     </div>
   )
