@@ -1,0 +1,308 @@
+//! From the tree to [`Config`]: one function a section.
+
+use std::path::{Path, PathBuf};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use petrel_plugin_host::{OnError, PluginLimits, ProcessorConfig};
+use petrel_spool::WhenFull;
+use petrel_wire::{BatchId, Dsn};
+
+use super::section::{Problems, Section};
+use super::values::{count, duration, json, size};
+use super::{BaseUrl, Compression, Config, ConfigError, Endpoint, Environment, Forward, yaml};
+
+/// Below this a spool has no room for segments and their bookkeeping.
+const LEAST_SPOOL_BYTES: u64 = 64 << 20;
+/// What belongs to the protocol and is not for a user to send along.
+const OURS: [&str; 5] = [
+    "content-type",
+    "content-encoding",
+    "content-length",
+    BatchId::HEADER,
+    "petrel-items",
+];
+
+pub(super) fn load(
+    path: &Path,
+    text: &str,
+    environment: &Environment,
+) -> Result<Config, ConfigError> {
+    let problems = Problems::of(path.display().to_string());
+    let mut config = Config::default();
+    match yaml::parse(text) {
+        Ok(root) => {
+            if let Some(root) = Section::of(&root, String::new(), &problems) {
+                config = read(&root, path.parent().unwrap_or(Path::new("")), environment);
+                root.finish();
+            }
+        }
+        Err((line, what)) => problems.add(line, "", what),
+    }
+    let problems = problems.into_sorted();
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigError::Invalid(problems))
+    }
+}
+
+fn read(root: &Section<'_>, beside: &Path, environment: &Environment) -> Config {
+    let mut config = Config::default();
+    if let Some(receivers) = root.section("receivers") {
+        if let Some(otlp) = receivers.section("otlp") {
+            receive(&otlp, &mut config);
+            otlp.finish();
+        }
+        receivers.finish();
+    }
+    config.processors = processors(root, beside);
+    if let Some(section) = root.section("spool") {
+        spool(&section, &mut config);
+        section.finish();
+    }
+    config.spool.dir = beside.join(&config.spool.dir);
+    let mut destination = root.node("dsn").is_some();
+    if let Some(section) = root.section("forward") {
+        forward(&section, beside, &mut config.forward);
+        destination |= section.node("endpoint").is_some();
+        section.finish();
+    }
+    config.forward.dsn = dsn(root, environment);
+    if let Some(section) = root.section("admin") {
+        if let Some(endpoint) = section.parsed("endpoint", Endpoint::parse) {
+            // It knows no passwords.
+            if endpoint.is_loopback() {
+                config.admin = endpoint;
+            } else {
+                let what = "must be an address of this machine only, like \"127.0.0.1:14319\"";
+                section.problem("endpoint", what);
+            }
+        }
+        section.finish();
+    }
+    if let Some(section) = root.section("logging") {
+        let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
+        if let Some(level) = section.choice("level", &levels) {
+            level.clone_into(&mut config.log_level);
+        }
+        section.finish();
+    }
+    // One that is wrong was complained about already.
+    destination |= environment.dsn.is_some() || config.forward.dsn.is_some();
+    if !destination {
+        root.problem(
+            "dsn",
+            "nothing says where to forward to; write `dsn: http://TOKEN@HOST:PORT?grpc=PORT`, set \
+             PETREL_DSN, or name an OTLP/HTTP endpoint in `forward.endpoint`",
+        );
+    }
+    config
+}
+
+/// The environment first, then the file, then systemd's credential.
+fn dsn(root: &Section<'_>, environment: &Environment) -> Option<Dsn> {
+    let from = |name: &str, text: &str| {
+        Dsn::parse(text)
+            .map_err(|error| root.problem("dsn", format!("{name}: {error}")))
+            .ok()
+    };
+    let parse = |text: &str| Dsn::parse(text).map_err(|error| error.to_string());
+    let in_file = root.parsed("dsn", parse);
+    if let Some(text) = &environment.dsn {
+        return from("PETREL_DSN", text);
+    }
+    if in_file.is_some() || root.node("dsn").is_some() {
+        return in_file;
+    }
+    let path = environment.credentials.as_ref()?.join("dsn");
+    let text = std::fs::read_to_string(path).ok()?;
+    from("the credential \"dsn\"", &text)
+}
+
+fn receive(otlp: &Section<'_>, config: &mut Config) {
+    let receivers = &mut config.receivers;
+    for (key, endpoint) in [("grpc", &mut receivers.grpc), ("http", &mut receivers.http)] {
+        if let Some(section) = otlp.section(key) {
+            if let Some(parsed) = section.parsed("endpoint", Endpoint::parse) {
+                *endpoint = parsed;
+            }
+            section.finish();
+        }
+    }
+    if receivers.grpc == receivers.http && receivers.http.port() != 0 {
+        otlp.problem("http", "has the address of grpc; give it another port");
+    }
+    if let Some(bytes) = otlp.parsed("max_request_bytes", size) {
+        receivers.max_request_bytes = bytes;
+        if !(1 << 16..=1 << 30).contains(&bytes) {
+            otlp.problem("max_request_bytes", "must be between 64KiB and 1GiB");
+        }
+    }
+    if let Some(bytes) = otlp.parsed("memory_bytes", size) {
+        receivers.memory_bytes = bytes;
+    }
+    if receivers.memory_bytes < receivers.max_request_bytes.saturating_mul(2) {
+        // Packed and unpacked, a request is in memory twice.
+        otlp.problem("memory_bytes", "must be at least twice max_request_bytes");
+    }
+    if let Some(count) = otlp.parsed("max_connections", |text| count(text, 1, 1 << 20)) {
+        receivers.max_connections = count;
+    }
+}
+
+fn processors(root: &Section<'_>, beside: &Path) -> Vec<ProcessorConfig> {
+    let mut chain = Vec::<ProcessorConfig>::new();
+    for section in root.sections("processors") {
+        let name = section.text("name");
+        let plugin = section.text("plugin");
+        let on_error = section.choice(
+            "on_error",
+            &[
+                ("closed", OnError::Closed),
+                ("open", OnError::Open),
+                ("drop", OnError::Drop),
+                ("strip", OnError::Strip),
+            ],
+        );
+        let i_accept_unredacted = section
+            .choice("i_accept_unredacted", &[("true", true), ("false", false)])
+            .unwrap_or(false);
+        let config = section
+            .node("config")
+            .map_or_else(|| serde_json::json!({}), json);
+        if !config.is_object() {
+            section.problem("config", "expected a section with the processor's own keys");
+        }
+        let limits = section
+            .section("limits")
+            .map_or_else(PluginLimits::default, plugin_limits);
+        let name = match (name, &plugin) {
+            (Some(name), _) => name,
+            (None, Some(plugin)) => stem(plugin),
+            (None, None) => String::new(),
+        };
+        if chain.iter().any(|other| other.name == name) {
+            let what = format!("{name:?} is the name of another processor already");
+            section.problem("name", what);
+        }
+        match plugin {
+            Some(plugin) => {
+                let plugin = beside.join(plugin);
+                if !plugin.is_file() {
+                    section.problem("plugin", format!("no file {}", plugin.display()));
+                }
+                chain.push(ProcessorConfig {
+                    name,
+                    plugin,
+                    on_error,
+                    i_accept_unredacted,
+                    config,
+                    limits,
+                });
+            }
+            None => section.problem("plugin", "missing; name the component file, *.wasm"),
+        }
+        section.finish();
+    }
+    chain
+}
+
+fn stem(plugin: &str) -> String {
+    let stem = Path::new(plugin).file_stem().unwrap_or_default();
+    stem.to_string_lossy().into_owned()
+}
+
+fn plugin_limits(section: Section<'_>) -> PluginLimits {
+    let mut limits = PluginLimits::default();
+    if let Some(bytes) = section.parsed("memory_bytes", size) {
+        match usize::try_from(bytes) {
+            Ok(bytes) if (1 << 20..=1 << 30).contains(&bytes) => limits.memory_bytes = bytes,
+            _ => section.problem("memory_bytes", "must be between 1MiB and 1GiB"),
+        }
+    }
+    if let Some(call) = section.parsed("call", duration) {
+        limits.call = call;
+    }
+    if let Some(per_row) = section.parsed("per_row", duration) {
+        limits.per_row = per_row;
+    }
+    if let Some(bytes) = section.parsed("component_bytes", size) {
+        limits.component_bytes = bytes;
+    }
+    section.finish();
+    limits
+}
+
+fn spool(section: &Section<'_>, config: &mut Config) {
+    if let Some(dir) = section.text("dir") {
+        config.spool.dir = PathBuf::from(dir);
+    }
+    if let Some(bytes) = section.parsed("max_bytes", size) {
+        config.spool.max_bytes = bytes;
+        if bytes < LEAST_SPOOL_BYTES {
+            section.problem("max_bytes", "must be at least 64MiB");
+        }
+    }
+    if let Some(when_full) = section.choice(
+        "when_full",
+        &[
+            ("evict_oldest", WhenFull::EvictOldest),
+            ("refuse", WhenFull::Refuse),
+        ],
+    ) {
+        config.spool.when_full = when_full;
+    }
+}
+
+fn forward(section: &Section<'_>, beside: &Path, forward: &mut Forward) {
+    forward.endpoint = section.parsed("endpoint", BaseUrl::parse);
+    for (line, name, value) in section.pairs("headers") {
+        if let Err(what) = add_header(&mut forward.headers, name, value) {
+            section.problem_in("headers", name, line, what);
+        }
+    }
+    if let Some(compression) = section.choice(
+        "compression",
+        &[
+            ("zstd", Compression::Zstd),
+            ("gzip", Compression::Gzip),
+            ("none", Compression::None),
+        ],
+    ) {
+        forward.compression = compression;
+    }
+    if let Some(count) = section.parsed("in_flight", |text| count(text, 1, 64)) {
+        forward.in_flight = count;
+    }
+    if let Some(bytes) = section.parsed("batch_bytes", size) {
+        forward.batch_bytes = bytes;
+        if !(4 << 10..=8 << 20).contains(&bytes) {
+            section.problem("batch_bytes", "must be between 4KiB and 8MiB");
+        }
+    }
+    if let Some(timeout) = section.parsed("timeout", duration) {
+        forward.timeout = timeout;
+        if timeout.is_zero() {
+            section.problem("timeout", "must be more than nothing");
+        }
+    }
+    if let Some(path) = section.text("ca_file") {
+        let path = beside.join(path);
+        if !path.is_file() {
+            section.problem("ca_file", format!("no file {}", path.display()));
+        }
+        forward.ca_file = Some(path);
+    }
+}
+
+/// The value never stands in what is wrong with it.
+fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), &'static str> {
+    let name: HeaderName = name.parse().map_err(|_| "is not the name of a header")?;
+    if OURS.contains(&name.as_str()) || name == header::HOST {
+        return Err("is set by the agent");
+    }
+    let mut value = HeaderValue::from_str(value).map_err(|_| "is not the value of a header")?;
+    value.set_sensitive(true);
+    headers.append(name, value);
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! [`Pace`]: whether now is the time to send, for all batches at once.
+//!
+//! While the peer answers, everybody may pass. Once it doesn't, the gate closes for a back-off;
+//! then one batch goes as a probe, and only its success opens the gate again. So an outage costs
+//! one request at a time, not one for each slot, and a fleet comes back spread out.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::Backoff;
+
+/// What keeps the gate closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The peer cannot be reached, or says that it has no time.
+    Waiting {
+        /// The peer's words, or the network's.
+        reason: String,
+    },
+    /// The peer wants somebody else, or us elsewhere: an operator must act. Data is kept.
+    Parked {
+        /// The peer's words.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting { reason } => write!(f, "waiting: {reason}"),
+            Self::Parked { reason } => write!(f, "parked: {reason}"),
+        }
+    }
+}
+
+/// The gate.
+#[derive(Debug)]
+pub struct Pace {
+    state: Mutex<State>,
+    changed: Notify,
+    backoff: Backoff,
+    parked_for: Duration,
+}
+
+#[derive(Debug)]
+struct State {
+    gate: Gate,
+    /// In a row, without one success between.
+    failures: u32,
+    trouble: Option<Trouble>,
+    /// Grows whenever the gate closes: requests that were under way then don't close it again.
+    generation: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Gate {
+    Open,
+    Closed { until: Instant },
+    Probing,
+}
+
+impl Pace {
+    /// An open gate. After a parking answer it asks again every `parked_for`.
+    pub fn new(backoff: Backoff, parked_for: Duration) -> Self {
+        Self {
+            state: Mutex::new(State {
+                gate: Gate::Open,
+                failures: 0,
+                trouble: None,
+                generation: 0,
+            }),
+            changed: Notify::new(),
+            backoff,
+            parked_for,
+        }
+    }
+
+    /// Waits until a batch may go. Cancel-safe.
+    pub async fn enter(&self) -> Pass<'_> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registered before the look at the state, so that no change is missed.
+            changed.as_mut().enable();
+            let wait = {
+                let mut state = self.lock();
+                match state.gate {
+                    Gate::Open => return self.pass(&state, false),
+                    Gate::Closed { until } if until <= Instant::now() => {
+                        state.gate = Gate::Probing;
+                        return self.pass(&state, true);
+                    }
+                    Gate::Closed { until } => Some(until),
+                    Gate::Probing => None,
+                }
+            };
+            match wait {
+                None => changed.await,
+                Some(until) => tokio::select! {
+                    () = changed => {}
+                    () = sleep_until(until) => {}
+                },
+            }
+        }
+    }
+
+    /// Waits until [`Pace::enter`] would not wait long, without entering: nothing needs to be
+    /// taken off the disk before that.
+    pub async fn ready(&self) {
+        drop(self.enter().await);
+    }
+
+    /// Why the gate is closed, and for how long still.
+    pub fn trouble(&self) -> Option<(Trouble, Duration)> {
+        let state = self.lock();
+        let left = match state.gate {
+            Gate::Closed { until } => until.saturating_duration_since(Instant::now()),
+            Gate::Open | Gate::Probing => Duration::ZERO,
+        };
+        state.trouble.clone().map(|trouble| (trouble, left))
+    }
+
+    fn pass(&self, state: &State, probe: bool) -> Pass<'_> {
+        Pass {
+            pace: self,
+            generation: state.generation,
+            probe,
+        }
+    }
+
+    /// Held for nanoseconds and never across an await, so the std mutex is cheaper than tokio's.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self, pass: &Pass<'_>, trouble: Trouble, wait: impl FnOnce(u32) -> Duration) {
+        let mut state = self.lock();
+        if pass.generation == state.generation {
+            state.failures = state.failures.saturating_add(1);
+            state.generation += 1;
+            state.gate = Gate::Closed {
+                until: Instant::now() + wait(state.failures),
+            };
+        } else if let Gate::Closed { until } = state.gate {
+            // Sent before the gate closed: the same trouble, but perhaps a later time to come.
+            let later = Instant::now() + wait(0);
+            state.gate = Gate::Closed {
+                until: until.max(later),
+            };
+        }
+        state.trouble = Some(trouble);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+}
+
+/// The right to send one request, and the duty to say how it went. Dropped without a word (the
+/// request was given up), it lets the next one probe.
+#[derive(Debug)]
+#[must_use]
+pub struct Pass<'p> {
+    pace: &'p Pace,
+    generation: u64,
+    probe: bool,
+}
+
+impl Pass<'_> {
+    /// Whether the gate is closed but for this request.
+    pub fn is_probe(&self) -> bool {
+        self.probe
+    }
+
+    /// The peer does its work: everybody may pass.
+    pub fn succeeded(mut self) {
+        self.probe = false;
+        let mut state = self.pace.lock();
+        state.gate = Gate::Open;
+        state.failures = 0;
+        state.trouble = None;
+        drop(state);
+        self.pace.changed.notify_waiters();
+    }
+
+    /// The peer doesn't answer or has no time; `after` is what it asked for.
+    pub fn failed(mut self, after: Option<Duration>, reason: String) {
+        self.probe = false;
+        let backoff = self.pace.backoff;
+        let trouble = Trouble::Waiting { reason };
+        self.pace.close(&self, trouble, |failures| match failures {
+            0 => after.unwrap_or(Duration::ZERO),
+            n => backoff.draw(n, after),
+        });
+    }
+
+    /// The peer will not take anything before somebody has acted.
+    pub fn parked(mut self, reason: String) {
+        self.probe = false;
+        let parked_for = self.pace.parked_for;
+        let trouble = Trouble::Parked { reason };
+        self.pace.close(&self, trouble, |_| parked_for);
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if self.probe {
+            let mut state = self.pace.lock();
+            if matches!(state.gate, Gate::Probing) {
+                state.gate = Gate::Closed {
+                    until: Instant::now(),
+                };
+            }
+            drop(state);
+            self.pace.changed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace() -> Pace {
+        Pace::new(Backoff::default(), Duration::from_secs(300))
+    }
+
+    async fn passes(pace: &Pace) -> bool {
+        tokio::time::timeout(Duration::from_millis(1), pace.enter())
+            .await
+            .is_ok_and(|pass| {
+                // Let go of without a word: the gate is as it was.
+                drop(pass);
+                true
+            })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_failure_one_probe_goes_and_its_success_lets_everybody_in() {
+        let pace = pace();
+        pace.enter()
+            .await
+            .failed(None, "connection refused".to_owned());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let probe = pace.enter().await;
+        assert!(probe.is_probe());
+        assert!(!passes(&pace).await, "one probe at a time");
+        probe.succeeded();
+        assert!(passes(&pace).await);
+        assert_eq!(pace.trouble(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_of_one_outage_count_as_one_failure() {
+        let pace = pace();
+        let passes = [pace.enter().await, pace.enter().await, pace.enter().await];
+        for pass in passes {
+            pass.failed(None, "reset".to_owned());
+        }
+        assert_eq!(pace.lock().failures, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retry_after_of_any_of_them_is_a_floor() {
+        let pace = pace();
+        let (first, second) = (pace.enter().await, pace.enter().await);
+        first.failed(None, "reset".to_owned());
+        second.failed(Some(Duration::from_secs(30)), "busy".to_owned());
+        tokio::time::advance(Duration::from_secs(29)).await;
+        assert!(!passes(&pace).await);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(passes(&pace).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_is_given_up_lets_the_next_one_probe() {
+        let pace = pace();
+        pace.enter().await.failed(None, "reset".to_owned());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        drop(pace.enter().await);
+        assert!(pace.enter().await.is_probe());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn parked_asks_again_after_five_minutes_and_says_why() {
+        let pace = pace();
+        pace.enter()
+            .await
+            .parked("HTTP 401: unknown token".to_owned());
+        tokio::time::advance(Duration::from_secs(299)).await;
+        assert!(!passes(&pace).await);
+        let (trouble, _) = pace.trouble().unwrap();
+        assert!(matches!(trouble, Trouble::Parked { reason } if reason.contains("401")));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(passes(&pace).await);
+    }
+}

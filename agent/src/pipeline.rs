@@ -1,0 +1,307 @@
+//! The pipeline: which stage feeds which, and in which order they start and stop. It knows all of
+//! them and keeps no state of theirs.
+//!
+//! ```text
+//! receive -> plugins -> seal -> spool -> forward
+//! ```
+//!
+//! Starting goes from the disk outwards: nothing is accepted before the spool is open and every
+//! processor is loaded. Stopping goes along the path: no new requests, the last group to the disk,
+//! requests in flight, the spool.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use petrel_plugin_host::{Chain, PluginError};
+use petrel_receiver::{ReceiverConfig, ServeConfig};
+use petrel_spool::{Spool, SpoolError};
+use petrel_wire::{Clock, Limits};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::admin;
+use crate::config::{Config, Endpoint};
+use crate::custody::Books;
+use crate::forward::{Client, ClientError, ForwardTiming, Forwarder};
+use crate::plugins::Plugins;
+use crate::receive::AgentDoor;
+use crate::seal::{Seal, SealConfig};
+use crate::telemetry::{Report, Watch};
+
+/// Requests that were let in may finish for this long.
+const DRAIN: Duration = Duration::from_secs(10);
+/// The last group, on a slow disk.
+const LAST_GROUP: Duration = Duration::from_secs(8);
+
+/// Why the agent cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A port is taken, or the address isn't ours.
+    #[error("cannot listen on {endpoint} for {what}")]
+    Listen {
+        /// `OTLP/gRPC`, `OTLP/HTTP` or `admin`.
+        what: &'static str,
+        /// Which address.
+        endpoint: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The disk buffer.
+    #[error("cannot open the spool {dir}")]
+    Spool {
+        /// Its directory.
+        dir: String,
+        /// Why not.
+        source: SpoolError,
+    },
+    /// A processor.
+    #[error("cannot load the processors")]
+    Plugins(#[from] PluginError),
+    /// The way out.
+    #[error("cannot forward")]
+    Client(#[from] ClientError),
+    /// The runtime is going down.
+    #[error("the start was interrupted")]
+    Interrupted,
+}
+
+/// What is handed in from outside: time, and whom to tell that the loop is alive.
+#[derive(Debug)]
+pub struct Surroundings<B> {
+    /// The only source of time.
+    pub clock: Arc<dyn Clock>,
+    /// How hard to try.
+    pub timing: ForwardTiming,
+    /// Called every second by the forward loop.
+    pub beat: B,
+}
+
+/// A running agent. Dropped without [`Agent::stop`] it ends like a killed one: what was
+/// acknowledged is on the disk.
+#[derive(Debug)]
+pub struct Agent {
+    watch: Watch,
+    addresses: Addresses,
+    receivers: Vec<JoinHandle<()>>,
+    sealing: JoinHandle<()>,
+    forwarding: JoinHandle<()>,
+    admin: JoinHandle<()>,
+    stop_receiving: CancellationToken,
+    stop_forwarding: CancellationToken,
+    stop_admin: CancellationToken,
+}
+
+/// Where a running agent listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// OTLP/gRPC.
+    pub grpc: SocketAddr,
+    /// OTLP/HTTP.
+    pub http: SocketAddr,
+    /// Health, metrics, status.
+    pub admin: SocketAddr,
+}
+
+impl Agent {
+    /// Opens the spool, loads the processors, listens, forwards.
+    pub async fn start<B: Fn() + Send + 'static>(
+        config: Config,
+        surroundings: Surroundings<B>,
+    ) -> Result<Self, StartError> {
+        let Surroundings {
+            clock,
+            timing,
+            beat,
+        } = surroundings;
+        let client = Client::new(&config.forward)?;
+        let spool = open_spool(&config, Arc::clone(&clock)).await?;
+        let plugins = load_plugins(&config).await?;
+        let (grpc_listener, grpc) = listen("OTLP/gRPC", &config.receivers.grpc).await?;
+        let (http_listener, http) = listen("OTLP/HTTP", &config.receivers.http).await?;
+        let (admin_listener, admin) = listen("admin", &config.admin).await?;
+        warn_of_exposure(&config);
+
+        let stop_receiving = CancellationToken::new();
+        let stop_forwarding = CancellationToken::new();
+        let stop_admin = CancellationToken::new();
+        let books = Arc::new(Books::default());
+
+        let forwarder = Forwarder::new(
+            spool.clone(),
+            client,
+            config.forward.in_flight,
+            timing,
+            stop_forwarding.clone(),
+        );
+        let (seal, sealer) = Seal::new(spool.clone(), Arc::clone(&clock), seal_config(&config));
+        let door = AgentDoor::new(Arc::clone(&books), plugins.clone(), sealer);
+        let refusals = door.refusals();
+        let router = petrel_receiver::router(door, receiver_config(&config));
+        let watch = Watch {
+            books,
+            refusals,
+            plugins,
+            spool,
+            forwarder: forwarder.clone(),
+            clock,
+        };
+
+        let receivers = [grpc_listener, http_listener].map(|listener| {
+            let serve = petrel_receiver::serve(
+                listener,
+                router.clone(),
+                serve_config(&config),
+                stop_receiving.clone(),
+            );
+            tokio::spawn(serve)
+        });
+        drop(router);
+        let agent = Self {
+            receivers: receivers.into(),
+            sealing: tokio::spawn(seal.run()),
+            forwarding: tokio::spawn(forwarder.run(beat)),
+            admin: spawn_admin(admin_listener, watch.clone(), stop_admin.clone()),
+            addresses: Addresses { grpc, http, admin },
+            watch,
+            stop_receiving,
+            stop_forwarding,
+            stop_admin,
+        };
+        let endpoint = agent.watch.look().forward.endpoint;
+        info!(%grpc, %http, %admin, endpoint, "receiving OTLP and forwarding it");
+        Ok(agent)
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// The agent now.
+    pub fn report(&self) -> Report {
+        self.watch.look()
+    }
+
+    /// Returns if a stage ends by itself, which none does in a sound process.
+    pub async fn broken(&mut self) -> &'static str {
+        tokio::select! {
+            _ = &mut self.sealing => "sealing",
+            _ = &mut self.forwarding => "forwarding",
+        }
+    }
+
+    /// Stops along the path. What was acknowledged is durable already, so every step may be cut
+    /// short.
+    pub async fn stop(self) {
+        self.stop_receiving.cancel();
+        for receiver in self.receivers {
+            let _panicked = receiver.await;
+        }
+        // The last handles of the sealer went with the receivers.
+        if tokio::time::timeout(LAST_GROUP, self.sealing)
+            .await
+            .is_err()
+        {
+            warn!("the last group did not reach the disk in time; its senders got no receipt");
+        }
+        self.stop_forwarding.cancel();
+        let _panicked = self.forwarding.await;
+        self.stop_admin.cancel();
+        let _panicked = self.admin.await;
+        self.watch.spool.close().await;
+    }
+}
+
+async fn open_spool(config: &Config, clock: Arc<dyn Clock>) -> Result<Spool, StartError> {
+    let spool = config.spool.clone();
+    let dir = spool.dir.display().to_string();
+    tokio::task::spawn_blocking(move || Spool::open(spool, clock))
+        .await
+        .map_err(|_| StartError::Interrupted)?
+        .map_err(|source| StartError::Spool { dir, source })
+}
+
+async fn load_plugins(config: &Config) -> Result<Plugins, StartError> {
+    let (processors, limits) = (config.processors.clone(), limits(config));
+    // Compiled once, and beside the data that it will see.
+    let cache = Some(config.spool.dir.join("compiled"));
+    let load = move || Chain::load(&processors, cache, limits);
+    let chain = tokio::task::spawn_blocking(load)
+        .await
+        .map_err(|_| StartError::Interrupted)??;
+    Ok(Plugins::new(chain))
+}
+
+async fn listen(
+    what: &'static str,
+    endpoint: &Endpoint,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let cannot = |source| StartError::Listen {
+        what,
+        endpoint: endpoint.to_string(),
+        source,
+    };
+    let listener = TcpListener::bind(endpoint.bind_address())
+        .await
+        .map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    Ok((listener, address))
+}
+
+fn spawn_admin(listener: TcpListener, watch: Watch, stop: CancellationToken) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if let Err(error) = admin::serve(listener, watch, stop).await {
+            warn!(%error, "the admin port has ended");
+        }
+    })
+}
+
+fn warn_of_exposure(config: &Config) {
+    if config.forward.is_exposed() {
+        warn!(
+            endpoint = config.forward.base_url(),
+            "telemetry and token travel unencrypted; use https"
+        );
+    }
+    for (what, endpoint) in [
+        ("grpc", &config.receivers.grpc),
+        ("http", &config.receivers.http),
+    ] {
+        if !endpoint.is_loopback() {
+            warn!(%endpoint, "receivers.otlp.{what} takes data from other machines, without asking who they are");
+        }
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        request_bytes: usize::try_from(config.receivers.max_request_bytes).unwrap_or(usize::MAX),
+        ..Limits::default()
+    }
+}
+
+fn receiver_config(config: &Config) -> ReceiverConfig {
+    ReceiverConfig {
+        limits: limits(config),
+        budget_bytes: config.receivers.memory_bytes,
+        ..ReceiverConfig::default()
+    }
+}
+
+fn serve_config(config: &Config) -> ServeConfig {
+    ServeConfig {
+        max_connections: config.receivers.max_connections,
+        drain: DRAIN,
+        ..ServeConfig::default()
+    }
+}
+
+fn seal_config(config: &Config) -> SealConfig {
+    SealConfig {
+        batch_bytes: usize::try_from(config.forward.batch_bytes).unwrap_or(usize::MAX),
+    }
+}

@@ -1,0 +1,86 @@
+//! The chain: every batch goes through the processors before anything of it touches the disk.
+//!
+//! Guests run on threads of the blocking pool, never on those that serve sockets, and only as many
+//! at once as there are processors (CPUs) to run them. Without processors nothing is handed over.
+
+use std::sync::Arc;
+
+use petrel_plugin_host::{Chain, PluginStats, Verdict};
+use petrel_receiver::Refused;
+use tokio::sync::Semaphore;
+
+use crate::custody::Admitted;
+
+/// The loaded chain. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Plugins {
+    chain: Arc<Chain>,
+    turns: Arc<Semaphore>,
+}
+
+/// What the chain made of a batch.
+#[derive(Debug)]
+pub enum Processed {
+    /// On to the disk; what processors dropped of it is booked.
+    Kept(Admitted),
+    /// Nothing is left; all of it is booked.
+    Dropped {
+        /// How many items that were.
+        items: u64,
+    },
+}
+
+impl Plugins {
+    /// Wraps a loaded chain.
+    pub fn new(chain: Chain) -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            chain: Arc::new(chain),
+            turns: Arc::new(Semaphore::new(threads)),
+        }
+    }
+
+    /// Runs the chain. A closed processor that failed refuses with "come again": the data is
+    /// neither lost nor forwarded unprocessed.
+    pub async fn process(&self, admitted: Admitted) -> Result<Processed, Refused> {
+        if self.chain.is_empty() {
+            return Ok(Processed::Kept(admitted));
+        }
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let Admitted { batch, mut custody } = admitted;
+        let chain = Arc::clone(&self.chain);
+        let verdict = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            chain.process(batch)
+        });
+        // A panic in the host is a failure like a guest's: nothing passes unprocessed.
+        let verdict = verdict
+            .await
+            .map_err(|_| Refused::busy("a processor failed; send the batch again"))?;
+        match verdict {
+            Verdict::Kept { batch, dropped } => {
+                custody.dropped(u64::from(dropped));
+                if batch.is_empty() {
+                    let items = u64::from(dropped) + custody.items();
+                    custody.dropped(custody.items());
+                    return Ok(Processed::Dropped { items });
+                }
+                Ok(Processed::Kept(Admitted { batch, custody }))
+            }
+            Verdict::Dropped { .. } => {
+                let items = custody.items();
+                custody.dropped(items);
+                Ok(Processed::Dropped { items })
+            }
+            Verdict::Refused { by, reason } => {
+                custody.refused();
+                Err(Refused::busy(format!("processor {by}: {reason}")))
+            }
+        }
+    }
+
+    /// Each processor's account.
+    pub fn stats(&self) -> Vec<PluginStats> {
+        self.chain.stats()
+    }
+}

@@ -1,0 +1,104 @@
+//! Receiving: what the agent puts behind the OTLP door.
+//!
+//! [`petrel_receiver`] speaks the protocols; here a checked batch gets a custodian, goes through
+//! the processors, and waits for the disk. The answer is made out of what the disk gave back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use petrel_receiver::{Arrival, Door, Head, Receipt, Refused, Transport};
+
+use crate::custody::{Admitted, Books};
+use crate::plugins::{Plugins, Processed};
+use crate::seal::Sealer;
+
+/// The agent's side of the door. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AgentDoor {
+    books: Arc<Books>,
+    plugins: Plugins,
+    sealer: Sealer,
+    refusals: Arc<Refusals>,
+}
+
+/// Requests that got no receipt, by what was wrong.
+#[derive(Debug, Default)]
+pub struct Refusals([AtomicU64; KINDS.len()]);
+
+/// Every word that [`Refused::kind`] knows; the last one stands for words it may learn.
+const KINDS: [&str; 11] = [
+    "malformed",
+    "too_large",
+    "unauthenticated",
+    "forbidden",
+    "conflict",
+    "unsupported",
+    "method",
+    "too_slow",
+    "throttled",
+    "busy",
+    "other",
+];
+
+impl Refusals {
+    fn count(&self, why: &Refused) {
+        let kind = KINDS.iter().position(|kind| *kind == why.kind());
+        self.0[kind.unwrap_or(KINDS.len() - 1)].fetch_add(1, Relaxed);
+    }
+
+    /// Kinds and how many requests were refused for each.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        KINDS
+            .into_iter()
+            .zip(self.0.iter().map(|count| count.load(Relaxed)))
+    }
+}
+
+impl AgentDoor {
+    /// Puts the stages behind the door.
+    pub fn new(books: Arc<Books>, plugins: Plugins, sealer: Sealer) -> Self {
+        Self {
+            books,
+            plugins,
+            sealer,
+            refusals: Arc::default(),
+        }
+    }
+
+    /// The counters of refused requests.
+    pub fn refusals(&self) -> Arc<Refusals> {
+        Arc::clone(&self.refusals)
+    }
+}
+
+impl Door for AgentDoor {
+    type Permit = ();
+
+    /// Whoever reaches a loopback port may send; bytes are reserved by the receiver.
+    async fn admit(&self, _head: &Head) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    async fn accept(&self, (): (), head: &Head, arrival: Arrival) -> Result<Receipt, Refused> {
+        let (Arrival::Bare(batch) | Arrival::Sealed { batch, .. }) = arrival;
+        let (signal, items) = (head.signal, batch.items());
+        let admitted = Admitted::new(&self.books, batch);
+        match self.plugins.process(admitted).await? {
+            Processed::Dropped { items } => Ok(Receipt::dropped(items)),
+            Processed::Kept(admitted) => {
+                let spooled = self.sealer.spool(admitted).await?;
+                tracing::debug!(batch.id = %spooled.id(), %signal, items, "received {items} {signal}");
+                Ok(Receipt::spooled(&spooled))
+            }
+        }
+    }
+
+    fn refused(&self, head: &Head, _permit: Option<&()>, why: &Refused) {
+        self.refusals.count(why);
+        let transport = match head.transport {
+            Transport::Http => "http",
+            Transport::Grpc => "grpc",
+        };
+        tracing::debug!(signal = %head.signal, transport, kind = why.kind(), "refused a request");
+    }
+}

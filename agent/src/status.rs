@@ -1,0 +1,174 @@
+//! `petrel-agent status`: the report of a running agent, for a person.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::telemetry::{Report, SignalReport};
+
+/// A running agent answers at once; one that doesn't is not well.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatusError {
+    /// Nobody answers there.
+    #[error("no agent answers at {url}; is it running?")]
+    Unreachable {
+        /// What was asked.
+        url: String,
+        /// Why not.
+        source: reqwest::Error,
+    },
+    /// Somebody else answers there.
+    #[error("what answers at {url} is no agent of this version")]
+    Foreign {
+        /// What was asked.
+        url: String,
+        /// What was wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Asks the admin port of a running agent.
+pub async fn ask(admin: &str) -> Result<Report, StatusError> {
+    let url = format!("{}/spool", admin.trim_end_matches('/'));
+    let unreachable = |source: reqwest::Error| StatusError::Unreachable {
+        url: url.clone(),
+        source: source.without_url(),
+    };
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(TIMEOUT)
+        .tls_backend_preconfigured(crate::forward::no_tls())
+        .build()
+        .map_err(unreachable)?;
+    let response = client.get(&url).send().await.map_err(unreachable)?;
+    let foreign = |source: Box<dyn std::error::Error + Send + Sync>| StatusError::Foreign {
+        url: url.clone(),
+        source,
+    };
+    let response = response
+        .error_for_status()
+        .map_err(|error| foreign(error.without_url().into()))?;
+    let body = response.bytes().await.map_err(unreachable)?;
+    serde_json::from_slice(&body).map_err(|error| foreign(error.into()))
+}
+
+/// The report in a screenful.
+pub fn page(report: &Report) -> String {
+    let mut page = Page::default();
+    page.line(format_args!(
+        "petrel-agent {}: {}",
+        report.version,
+        report.health.status.name()
+    ));
+    for reason in &report.health.reasons {
+        page.line(format_args!("  {reason}"));
+    }
+    page.line(format_args!(""));
+    let forward = &report.forward;
+    page.line(format_args!(
+        "forward    {} ({}, {}): {}",
+        forward.endpoint, forward.peer, forward.compression, forward.state
+    ));
+    if let Some(reason) = &forward.reason {
+        let again = seconds(forward.retry_seconds.unwrap_or(0.0));
+        page.line(format_args!("           {reason}; again in {again}"));
+    }
+    let last = forward
+        .since_delivery_seconds
+        .map_or("never".to_owned(), |since| {
+            format!("{} ago", seconds(since))
+        });
+    page.line(format_args!(
+        "           last delivery {last}; {} batches and {} sent, {} of {} tries failed",
+        forward.delivered_batches,
+        bytes(forward.sent_bytes),
+        forward.failures,
+        forward.tries
+    ));
+    let spool = &report.spool;
+    let oldest = spool
+        .oldest_seconds
+        .map_or(String::new(), |age| format!(", oldest {}", seconds(age)));
+    page.line(format_args!(
+        "spool      {} of {}, {} batches{oldest}",
+        bytes(spool.used_bytes),
+        bytes(spool.limit_bytes),
+        spool.entries
+    ));
+    page.line(format_args!(
+        "identity   {} epoch {}",
+        report.identity.agent, report.identity.epoch
+    ));
+    for processor in &report.processors {
+        let error = processor
+            .last_error
+            .as_ref()
+            .map_or(String::new(), |error| format!("; last: {error}"));
+        page.line(format_args!(
+            "processor  {}: {} batches, {} failures, {} items dropped{error}",
+            processor.name, processor.calls, processor.failures, processor.dropped_items
+        ));
+    }
+    items(&mut page, &report.signals);
+    page.0
+}
+
+fn items(page: &mut Page, signals: &[SignalReport]) {
+    page.line(format_args!(""));
+    page.line(format_args!(
+        "items      {:>10} {:>10} {:>10} {:>10}",
+        "admitted", "spooled", "dropped", "refused"
+    ));
+    for s in signals {
+        page.line(format_args!(
+            "{:<10} {:>10} {:>10} {:>10} {:>10}",
+            s.signal, s.admitted, s.spooled_now, s.dropped, s.refused
+        ));
+    }
+    page.line(format_args!(
+        "on disk    {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "spooled", "delivered", "rejected", "evicted", "corrupt", "here"
+    ));
+    for s in signals {
+        page.line(format_args!(
+            "{:<10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+            s.signal, s.spooled, s.delivered, s.rejected, s.evicted, s.corrupt, s.here
+        ));
+    }
+}
+
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        // Writing into a string cannot fail.
+        let _infallible = writeln!(self.0, "{line}");
+    }
+}
+
+/// `1.2 MiB`.
+fn bytes(count: u64) -> String {
+    let units = ["TiB", "GiB", "MiB", "KiB"];
+    for (index, unit) in units.into_iter().enumerate() {
+        let size = 1_u64 << (10 * (4 - index));
+        if count >= size {
+            return format!("{:.1} {unit}", count as f64 / size as f64);
+        }
+    }
+    format!("{count} B")
+}
+
+/// `0.4 s`, `12 s`, `5 min`, `3.2 h`.
+fn seconds(count: f64) -> String {
+    match count {
+        s if s < 10.0 => format!("{s:.1} s"),
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}

@@ -1,0 +1,324 @@
+//! What the agent says about itself: one [`Report`] that `/health`, `/metrics`, `/spool` and
+//! `status` are views of, and the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use petrel_spool::Spool;
+use petrel_wire::{Clock, Peer, Signal};
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+
+use crate::custody::Books;
+use crate::forward::{ForwardStatus, Forwarder, Trouble};
+use crate::plugins::Plugins;
+use crate::receive::Refusals;
+
+mod prometheus;
+
+pub use prometheus::metrics;
+
+/// Logs to standard error, from `level` on. A second call changes nothing.
+pub fn log_to_stderr(level: &str) {
+    let filter = EnvFilter::new(level);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false);
+    let _already_set = log.try_init();
+}
+
+/// Where the report comes from. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    pub(crate) books: Arc<Books>,
+    pub(crate) refusals: Arc<Refusals>,
+    pub(crate) plugins: Plugins,
+    pub(crate) spool: Spool,
+    pub(crate) forwarder: Forwarder,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// The agent at one moment. Also the body of `/spool`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Whether it does its work.
+    pub health: Health,
+    /// Version of the agent.
+    pub version: String,
+    /// Who it is to its peer.
+    pub identity: Identity,
+    /// The books of the door and of the disk.
+    pub signals: Vec<SignalReport>,
+    /// Requests that got no receipt, by kind; kinds that never happened are left out.
+    pub refused_requests: Vec<(String, u64)>,
+    /// The disk buffer.
+    pub spool: SpoolReport,
+    /// The way out.
+    pub forward: ForwardReport,
+    /// The chain, in order.
+    pub processors: Vec<ProcessorReport>,
+}
+
+/// Progress, in one word and the reasons for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The word.
+    pub status: Level,
+    /// Why it isn't `ok`.
+    pub reasons: Vec<String>,
+}
+
+/// How well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Data goes through.
+    Ok,
+    /// Data is taken and kept, and doesn't go on.
+    Degraded,
+    /// Data is refused.
+    Failed,
+}
+
+impl Level {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The spool's identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// 32 hex digits.
+    pub agent: String,
+    /// Grows when continuity is in doubt.
+    pub epoch: u32,
+}
+
+/// Items of one signal. `admitted = spooled_now + dropped + refused + in_hand` since the start;
+/// `spooled = delivered + rejected + evicted + corrupt + here` since the spool was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the equations name every field")]
+pub struct SignalReport {
+    pub signal: String,
+    pub admitted: u64,
+    pub spooled_now: u64,
+    pub dropped: u64,
+    pub refused: u64,
+    pub in_hand: u64,
+    pub spooled: u64,
+    pub delivered: u64,
+    pub rejected: u64,
+    pub evicted: u64,
+    pub corrupt: u64,
+    pub here: u64,
+}
+
+/// The disk buffer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpoolReport {
+    /// Allocated blocks.
+    pub used_bytes: u64,
+    /// The bound.
+    pub limit_bytes: u64,
+    /// Batches waiting or in flight.
+    pub entries: u64,
+    /// Age of the oldest by the wall clock.
+    pub oldest_seconds: Option<f64>,
+    /// Files that could not be read and were set aside since the start.
+    pub quarantined_files: u64,
+    /// Group commits since the start.
+    pub commits: u64,
+    /// The last work on the disk failed; senders are told to come again while it stays so.
+    pub disk_failing: bool,
+}
+
+/// The way out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForwardReport {
+    /// Where batches go.
+    pub endpoint: String,
+    /// `petrel` if the peer echoes identities, else `otlp`.
+    pub peer: String,
+    /// How bodies are sent: `zstd`, `gzip` or `none`.
+    pub compression: String,
+    /// `forwarding`, `waiting` or `parked`.
+    pub state: String,
+    /// Why not forwarding.
+    pub reason: Option<String>,
+    /// Until the next try.
+    pub retry_seconds: Option<f64>,
+    /// Since the newest delivery.
+    pub since_delivery_seconds: Option<f64>,
+    /// Requests in flight.
+    pub in_flight: usize,
+    /// Batches that wait by themselves.
+    pub deferred: usize,
+    /// Acknowledged since the start.
+    pub delivered_batches: u64,
+    /// Bytes of all bodies since the start.
+    pub sent_bytes: u64,
+    /// Requests since the start.
+    pub tries: u64,
+    /// Of these without acknowledgement.
+    pub failures: u64,
+    /// Set aside since the start.
+    pub dead_batches: u64,
+    /// Cut in two since the start.
+    pub split_batches: u64,
+}
+
+/// One processor's account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProcessorReport {
+    /// Its name.
+    pub name: String,
+    /// Batches.
+    pub calls: u64,
+    /// Traps, time-outs, refused answers.
+    pub failures: u64,
+    /// Items it took out.
+    pub dropped_items: u64,
+    /// Time in the guest.
+    pub busy_seconds: f64,
+    /// Words of the last failure.
+    pub last_error: Option<String>,
+}
+
+impl Watch {
+    /// The agent now.
+    pub fn look(&self) -> Report {
+        let stats = self.spool.stats();
+        let status = self.forwarder.status();
+        let now = self.clock.wall();
+        let (agent, epoch) = self.spool.identity();
+        let signals = Signal::ALL
+            .map(|signal| {
+                let door = self.books.account(signal);
+                let disk = stats.by_signal[usize::from(signal.code()) - 1];
+                SignalReport {
+                    signal: signal.name().to_owned(),
+                    admitted: door.admitted,
+                    spooled_now: door.spooled,
+                    dropped: door.dropped,
+                    refused: door.refused,
+                    in_hand: door.in_hand(),
+                    spooled: disk.spooled,
+                    delivered: disk.delivered,
+                    rejected: disk.rejected,
+                    evicted: disk.evicted,
+                    corrupt: disk.corrupt,
+                    here: disk.here,
+                }
+            })
+            .to_vec();
+        let age = |oldest: petrel_wire::UnixNanos| {
+            Duration::from_nanos(now.0.saturating_sub(oldest.0)).as_secs_f64()
+        };
+        let refused = self.refusals.counts().filter(|(_, count)| *count > 0);
+        Report {
+            health: health(&stats, &status),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            identity: Identity {
+                agent: agent.to_string(),
+                epoch,
+            },
+            signals,
+            refused_requests: refused
+                .map(|(kind, count)| (kind.to_owned(), count))
+                .collect(),
+            spool: SpoolReport {
+                used_bytes: stats.used_bytes,
+                limit_bytes: stats.limit_bytes,
+                entries: stats.entries,
+                oldest_seconds: stats.oldest.map(age),
+                quarantined_files: stats.quarantined_files,
+                commits: stats.commits,
+                disk_failing: stats.disk_failing,
+            },
+            forward: forward(status),
+            processors: self.processors(),
+        }
+    }
+
+    fn processors(&self) -> Vec<ProcessorReport> {
+        let stats = self.plugins.stats().into_iter();
+        stats
+            .map(|stats| ProcessorReport {
+                name: stats.name,
+                calls: stats.calls,
+                failures: stats.failures,
+                dropped_items: stats.dropped_items,
+                busy_seconds: stats.busy.as_secs_f64(),
+                last_error: stats.last_error,
+            })
+            .collect()
+    }
+}
+
+fn health(stats: &petrel_spool::SpoolStats, forward: &ForwardStatus) -> Health {
+    let mut found = Vec::new();
+    if stats.disk_failing {
+        let what = "the spool's disk fails, see the log; senders are told to come again";
+        found.push((Level::Failed, what.to_owned()));
+    }
+    if stats.entries > 0 && forward.stalled {
+        let batches = stats.entries;
+        let what = format!("{batches} batches wait and nothing was delivered for a minute");
+        found.push((Level::Degraded, what));
+    }
+    if let Some((Trouble::Parked { reason }, _)) = &forward.trouble {
+        found.push((Level::Degraded, format!("parked: {reason}")));
+    }
+    if stats.quarantined_files > 0 {
+        let what = format!(
+            "{} damaged spool files were set aside",
+            stats.quarantined_files
+        );
+        found.push((Level::Degraded, what));
+    }
+    Health {
+        status: found
+            .iter()
+            .map(|(level, _)| *level)
+            .max()
+            .unwrap_or(Level::Ok),
+        reasons: found.into_iter().map(|(_, reason)| reason).collect(),
+    }
+}
+
+fn forward(status: ForwardStatus) -> ForwardReport {
+    let (state, reason, retry) = match status.trouble {
+        None => ("forwarding", None, None),
+        Some((Trouble::Waiting { reason }, left)) => ("waiting", Some(reason), Some(left)),
+        Some((Trouble::Parked { reason }, left)) => ("parked", Some(reason), Some(left)),
+    };
+    let peer = match status.peer {
+        Peer::Echoing => "petrel",
+        Peer::Plain => "otlp",
+    };
+    ForwardReport {
+        endpoint: status.endpoint,
+        peer: peer.to_owned(),
+        compression: status.coding.name().to_owned(),
+        state: state.to_owned(),
+        reason,
+        retry_seconds: retry.map(|left| left.as_secs_f64()),
+        since_delivery_seconds: status.since_delivery.map(|since| since.as_secs_f64()),
+        in_flight: status.in_flight,
+        deferred: status.deferred,
+        delivered_batches: status.delivered_batches,
+        sent_bytes: status.sent_bytes,
+        tries: status.tries,
+        failures: status.failures,
+        dead_batches: status.dead_batches,
+        split_batches: status.split_batches,
+    }
+}
