@@ -1,0 +1,252 @@
+//! The schema as files with blanks, and what the configuration fills in.
+
+use crate::config::{ChSchema, Config, Ttl, TtlUnit};
+
+/// A numbered step from the empty database to what this program expects.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Migration {
+    pub(super) version: u32,
+    pub(super) name: &'static str,
+    text: &'static str,
+}
+
+/// All of them, in order. A released one is never changed.
+pub(super) const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        name: "tables",
+        text: include_str!("../../migrations/clickhouse/0001_tables.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "views",
+        text: include_str!("../../migrations/clickhouse/0002_views.sql"),
+    },
+];
+
+/// Whose retention a table follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Follows {
+    Spans,
+    Logs,
+    Metrics,
+    /// What rows of every signal refer to lives as long as the longest of them.
+    All,
+}
+
+const TABLES: [(&str, Follows); 8] = [
+    ("span_rows", Follows::Spans),
+    ("trace_index", Follows::Spans),
+    ("log_rows", Follows::Logs),
+    ("resources", Follows::All),
+    ("series", Follows::Metrics),
+    ("samples", Follows::Metrics),
+    ("histogram_samples", Follows::Metrics),
+    ("exemplars", Follows::Metrics),
+];
+
+/// What the configuration says about tables.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schema {
+    database: String,
+    tables: ChSchema,
+    durable: bool,
+}
+
+impl Schema {
+    /// The part of the configuration that is about tables.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            database: config.ch.database.clone(),
+            tables: config.ch_schema.clone(),
+            durable: config.ch.durable,
+        }
+    }
+
+    /// The database, quoted.
+    pub(super) fn database(&self) -> String {
+        format!(
+            "`{}`",
+            self.database.replace('\\', "\\\\").replace('`', "\\`")
+        )
+    }
+
+    pub(super) fn database_name(&self) -> &str {
+        &self.database
+    }
+
+    /// The statements of a migration, ready to be run.
+    pub(super) fn statements(&self, migration: &Migration) -> Vec<String> {
+        let text: Vec<&str> = migration
+            .text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("--"))
+            .collect();
+        let text = self.fill(&text.join("\n"));
+        text.split(";\n")
+            .map(|statement| statement.trim().trim_end_matches(';').to_owned())
+            .filter(|statement| !statement.is_empty())
+            .collect()
+    }
+
+    fn fill(&self, text: &str) -> String {
+        let fsync = if self.durable { "1" } else { "0" };
+        let of = |follows| self.retention(follows).to_string();
+        [
+            ("${codec}", self.tables.compression.clone()),
+            ("${spans_ttl}", of(Follows::Spans)),
+            ("${logs_ttl}", of(Follows::Logs)),
+            ("${metrics_ttl}", of(Follows::Metrics)),
+            ("${shared_ttl}", of(Follows::All)),
+            ("${spans_policy}", quoted(&self.tables.spans.storage_policy)),
+            ("${logs_policy}", quoted(&self.tables.logs.storage_policy)),
+            (
+                "${metrics_policy}",
+                quoted(&self.tables.metrics.storage_policy),
+            ),
+            ("${fsync}", fsync.to_owned()),
+        ]
+        .into_iter()
+        .fold(text.to_owned(), |text, (blank, value)| {
+            text.replace(blank, &value)
+        })
+    }
+
+    fn retention(&self, follows: Follows) -> Ttl {
+        let tables = &self.tables;
+        match follows {
+            Follows::Spans => tables.spans.ttl_delete,
+            Follows::Logs => tables.logs.ttl_delete,
+            Follows::Metrics => tables.metrics.ttl_delete,
+            Follows::All => [
+                tables.spans.ttl_delete,
+                tables.logs.ttl_delete,
+                tables.metrics.ttl_delete,
+            ]
+            .into_iter()
+            .max_by_key(|ttl| seconds(*ttl))
+            .unwrap_or(tables.spans.ttl_delete),
+        }
+    }
+
+    fn policy(&self, follows: Follows) -> Option<&str> {
+        match follows {
+            Follows::Spans => Some(&self.tables.spans.storage_policy),
+            Follows::Logs => Some(&self.tables.logs.storage_policy),
+            Follows::Metrics => Some(&self.tables.metrics.storage_policy),
+            Follows::All => None,
+        }
+    }
+
+    /// What has to be said so that a table that exists keeps rows as configured now. `engine_full`
+    /// is the server's description of it.
+    pub(super) fn alterations(&self, table: &str, engine_full: &str) -> Vec<String> {
+        let Some((_, follows)) = TABLES.iter().find(|(name, _)| *name == table) else {
+            return Vec::new();
+        };
+        let mut alterations = Vec::new();
+        let ttl = self.retention(*follows);
+        // `toIntervalDay(30)`, as the server prints what we write as `INTERVAL 30 DAY`.
+        let unit = UNITS[ttl.unit() as usize];
+        if !engine_full.contains(&format!("accepted + toInterval{unit}({})", ttl.count())) {
+            alterations.push(format!("MODIFY TTL accepted + INTERVAL {ttl}"));
+        }
+        if let Some(policy) = self.policy(*follows)
+            && !engine_full.contains(&format!("storage_policy = '{policy}'"))
+        {
+            alterations.push(format!(
+                "MODIFY SETTING storage_policy = '{}'",
+                quoted(policy)
+            ));
+        }
+        let fsync = u8::from(self.durable);
+        if !engine_full.contains(&format!("fsync_after_insert = {fsync}")) {
+            alterations.push(format!(
+                "MODIFY SETTING fsync_after_insert = {fsync}, fsync_part_directory = {fsync}"
+            ));
+        }
+        let head = format!("ALTER TABLE {}.{table} ", self.database());
+        alterations
+            .iter()
+            .map(|alteration| format!("{head}{alteration}"))
+            .collect()
+    }
+}
+
+const UNITS: [&str; 8] = [
+    "Second", "Minute", "Hour", "Day", "Week", "Month", "Quarter", "Year",
+];
+
+/// About how long; months are 30 days here.
+fn seconds(ttl: Ttl) -> u64 {
+    let unit = match ttl.unit() {
+        TtlUnit::Second => 1,
+        TtlUnit::Minute => 60,
+        TtlUnit::Hour => 3600,
+        TtlUnit::Day => 86_400,
+        TtlUnit::Week => 7 * 86_400,
+        TtlUnit::Month => 30 * 86_400,
+        TtlUnit::Quarter => 91 * 86_400,
+        TtlUnit::Year => 365 * 86_400,
+    };
+    u64::from(ttl.count()) * unit
+}
+
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\'', "\\'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> Schema {
+        Schema::of(&Config::default())
+    }
+
+    #[test]
+    fn every_blank_is_filled_and_every_table_has_a_rule_for_its_retention() {
+        let mut created = Vec::new();
+        for migration in &MIGRATIONS {
+            for statement in schema().statements(migration) {
+                assert!(!statement.contains("${"), "{statement}");
+                let name = statement.strip_prefix("CREATE TABLE IF NOT EXISTS ");
+                created.extend(name.and_then(|rest| rest.lines().next().map(str::to_owned)));
+            }
+        }
+        assert_eq!(created.len(), TABLES.len());
+        for (table, _) in TABLES {
+            assert!(created.contains(&table.to_owned()), "{table}");
+        }
+    }
+
+    #[test]
+    fn only_what_changed_is_altered() {
+        let current = "MergeTree PARTITION BY toDate(bucket) ORDER BY x TTL accepted + toIntervalDay(30) \
+                       SETTINGS storage_policy = 'default', fsync_after_insert = 1";
+        assert_eq!(
+            schema().alterations("span_rows", current),
+            Vec::<String>::new()
+        );
+        let mut shorter = Config::default();
+        shorter.ch_schema.spans.ttl_delete = Ttl::days(7);
+        shorter.ch.durable = false;
+        assert_eq!(
+            Schema::of(&shorter).alterations("span_rows", current),
+            [
+                "ALTER TABLE `petrel`.span_rows MODIFY TTL accepted + INTERVAL 7 DAY",
+                "ALTER TABLE `petrel`.span_rows MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0",
+            ]
+        );
+    }
+
+    #[test]
+    fn resources_outlive_everything_that_refers_to_them() {
+        assert!(
+            schema()
+                .alterations("resources", "")
+                .join(" ")
+                .contains("INTERVAL 90 DAY")
+        );
+    }
+}

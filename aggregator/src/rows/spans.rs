@@ -1,0 +1,348 @@
+//! Spans: `span_rows`, and `trace_index` to find their traces by.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use petrel_wire::otlp::view::{self, Attributes, Scope, Span};
+
+use super::attributes::{odd_id, put_all, span_id, trace_id};
+use super::columns::{
+    Array, Dictionary, Enum, Map, Names, Nanos, Plain, Seconds, Seed, Text, table,
+};
+use super::resources::Resources;
+use super::time::{Calendar, Moment, nanos};
+use super::{Block, Source};
+
+#[derive(Debug)]
+struct Kind;
+
+impl Names for Kind {
+    const KIND: &'static str = "Enum8('unspecified' = 0, 'internal' = 1, 'server' = 2, 'client' = 3, \
+                                'producer' = 4, 'consumer' = 5)";
+}
+
+#[derive(Debug)]
+struct StatusCode;
+
+impl Names for StatusCode {
+    const KIND: &'static str = "Enum8('unset' = 0, 'ok' = 1, 'error' = 2)";
+}
+
+/// `StatusCode.STATUS_CODE_ERROR`
+const ERROR: i32 = 2;
+
+table! {
+    /// As in `migrations/clickhouse`.
+    Columns<'a> for "span_rows" {
+        project_id: Plain<u32>,
+        bucket: Plain<Seconds>,
+        service: Dictionary<'a>,
+        name: Dictionary<'a>,
+        time: Plain<Nanos>,
+        duration: Plain<u64>,
+        trace_id: Plain<[u8; 16]>,
+        span_id: Plain<u64>,
+        parent_id: Plain<u64>,
+        kind: Enum<Kind>,
+        status: Enum<StatusCode>,
+        status_message: Text,
+        trace_state: Text,
+        flags: Plain<u32>,
+        scope_name: Dictionary<'a>,
+        scope_version: Dictionary<'a>,
+        resource_id: Plain<u64>,
+        attributes: Map<'a>,
+        event_times: Array<Plain<Nanos>>,
+        event_names: Array<Dictionary<'a>>,
+        event_attributes: Array<Map<'a>>,
+        link_trace_ids: Array<Plain<[u8; 16]>>,
+        link_span_ids: Array<Plain<u64>>,
+        link_trace_states: Array<Text>,
+        link_attributes: Array<Map<'a>>,
+        accepted: Plain<Seconds>,
+        batch: Dictionary<'a>,
+    }
+}
+
+table! {
+    /// As in `migrations/clickhouse`.
+    IndexColumns<'a> for "trace_index" {
+        trace_id: Plain<[u8; 16]>,
+        project_id: Plain<u32>,
+        start: Plain<Nanos>,
+        end: Plain<Nanos>,
+        spans: Plain<u32>,
+        errors: Plain<u32>,
+        accepted: Plain<Seconds>,
+    }
+}
+
+/// A span and everything around it that its row needs.
+#[derive(Clone, Copy, Debug)]
+struct Row<'a> {
+    project: u32,
+    at: Moment,
+    /// What the sender said, if it was not believed.
+    claimed: Option<u64>,
+    accepted: Moment,
+    service: &'a str,
+    resource_id: u64,
+    scope: Scope<'a>,
+    span: Span<'a>,
+    origin: &'a str,
+}
+
+impl Row<'_> {
+    /// Day, then the table's key, then what makes the order of equals certain.
+    fn order(&self, other: &Self) -> Ordering {
+        let head = |row: &Self| (row.at.day(), row.project, row.at.bucket().0);
+        head(self)
+            .cmp(&head(other))
+            .then_with(|| self.service.cmp(other.service))
+            .then_with(|| self.span.name().cmp(other.span.name()))
+            .then_with(|| self.at.cmp(&other.at))
+    }
+
+    fn duration(&self) -> u64 {
+        let (start, end) = (
+            self.span.start_time_unix_nano(),
+            self.span.end_time_unix_nano(),
+        );
+        end.saturating_sub(if start == 0 { end } else { start })
+    }
+}
+
+pub(super) fn blocks<'a>(
+    sources: impl Iterator<Item = &'a Source<'a>>,
+    calendar: &mut Calendar,
+    resources: &mut Resources<'a>,
+) -> Vec<Block> {
+    let mut rows = Vec::new();
+    for source in sources {
+        let accepted = Calendar::accepted(source.accepted.0);
+        for of_resource in view::traces(source.batch) {
+            let handle = resources.describe(&of_resource.resource(), of_resource.schema_url());
+            let (service, resource_id) = {
+                let described = resources.get(handle);
+                (described.service, described.id)
+            };
+            for of_scope in of_resource.scopes() {
+                for span in of_scope.spans() {
+                    let (at, claimed) = calendar.place(span.start_time_unix_nano(), accepted);
+                    resources.refer(handle, source.project.0, at.day(), accepted);
+                    rows.push(Row {
+                        project: source.project.0,
+                        at,
+                        claimed,
+                        accepted,
+                        service,
+                        resource_id,
+                        scope: of_scope.scope(),
+                        span,
+                        origin: source.origin,
+                    });
+                }
+            }
+        }
+    }
+    rows.sort_by(Row::order);
+    let mut blocks = Vec::new();
+    for rows in rows.chunk_by(|a, b| a.at.day() == b.at.day()) {
+        let day = rows[0].at.day();
+        blocks.push(spans(rows).finish(day));
+        blocks.extend(index(rows).map(|columns| columns.finish(day)));
+    }
+    blocks
+}
+
+fn spans<'a>(rows: &[Row<'a>]) -> Columns<'a> {
+    let mut columns = Columns::default();
+    let mut buffer = String::new();
+    for row in rows {
+        push(&mut columns, row, &mut buffer);
+    }
+    columns
+}
+
+fn push<'a>(columns: &mut Columns<'a>, row: &Row<'a>, buffer: &mut String) {
+    let span = &row.span;
+    columns.rows += 1;
+    columns.project_id.push(row.project);
+    columns.bucket.push(row.at.bucket());
+    columns.service.push(row.service);
+    columns.name.push(span.name());
+    columns.time.push(row.at.nanos());
+    columns.duration.push(row.duration());
+    columns.trace_id.push(trace_id(span.trace_id()));
+    columns.span_id.push(span_id(span.span_id()));
+    columns.parent_id.push(span_id(span.parent_span_id()));
+    columns.kind.push(within(span.kind(), 5));
+    columns.status.push(within(span.status().code(), 2));
+    columns.status_message.push(span.status().message());
+    columns.trace_state.push(span.trace_state());
+    columns.flags.push(span.flags());
+    columns.scope_name.push(row.scope.name());
+    columns.scope_version.push(row.scope.version());
+    columns.resource_id.push(row.resource_id);
+    put_all(&mut columns.attributes, span.attributes(), buffer);
+    put_scope(&mut columns.attributes, row.scope.attributes(), buffer);
+    put_remarks(&mut columns.attributes, row, buffer);
+    columns.attributes.end_row();
+
+    let mut events = 0;
+    for event in span.events() {
+        events += 1;
+        columns
+            .event_times
+            .items
+            .push(nanos(event.time_unix_nano()));
+        columns.event_names.items.push(event.name());
+        let attributes = &mut columns.event_attributes.items;
+        put_all(attributes, event.attributes(), buffer);
+        put_count(
+            attributes,
+            DROPPED_ATTRIBUTES,
+            event.dropped_attributes_count(),
+            buffer,
+        );
+        attributes.end_row();
+    }
+    columns.event_times.end_row(events);
+    columns.event_names.end_row(events);
+    columns.event_attributes.end_row(events);
+
+    let mut links = 0;
+    for link in span.links() {
+        links += 1;
+        columns.link_trace_ids.items.push(trace_id(link.trace_id()));
+        columns.link_span_ids.items.push(span_id(link.span_id()));
+        columns.link_trace_states.items.push(link.trace_state());
+        let attributes = &mut columns.link_attributes.items;
+        put_all(attributes, link.attributes(), buffer);
+        put_count(
+            attributes,
+            DROPPED_ATTRIBUTES,
+            link.dropped_attributes_count(),
+            buffer,
+        );
+        put_id(attributes, "petrel.trace_id", link.trace_id(), 16);
+        put_id(attributes, "petrel.span_id", link.span_id(), 8);
+        attributes.end_row();
+    }
+    columns.link_trace_ids.end_row(links);
+    columns.link_span_ids.end_row(links);
+    columns.link_trace_states.end_row(links);
+    columns.link_attributes.end_row(links);
+    columns.accepted.push(row.accepted.seconds());
+    columns.batch.push(row.origin);
+}
+
+// How OpenTelemetry spells these where a format has no field for them ("Mapping to non-OTLP").
+const DROPPED_ATTRIBUTES: &str = "otel.dropped_attributes_count";
+const DROPPED_EVENTS: &str = "otel.dropped_events_count";
+const DROPPED_LINKS: &str = "otel.dropped_links_count";
+
+/// What has no column and must not be lost.
+fn put_remarks<'a>(map: &mut Map<'a>, row: &Row<'a>, buffer: &mut String) {
+    let span = &row.span;
+    put_count(
+        map,
+        DROPPED_ATTRIBUTES,
+        span.dropped_attributes_count(),
+        buffer,
+    );
+    put_count(map, DROPPED_EVENTS, span.dropped_events_count(), buffer);
+    put_count(map, DROPPED_LINKS, span.dropped_links_count(), buffer);
+    put_id(map, "petrel.trace_id", span.trace_id(), 16);
+    put_id(map, "petrel.span_id", span.span_id(), 8);
+    put_id(map, "petrel.parent_span_id", span.parent_span_id(), 8);
+    if let Some(claimed) = row.claimed {
+        map.put("petrel.start_time_unix_nano", &claimed.to_string());
+    }
+    let end = span.end_time_unix_nano();
+    if end != 0 && end < span.start_time_unix_nano() {
+        map.put("petrel.end_time_unix_nano", &end.to_string());
+    }
+}
+
+pub(super) fn put_count<'a>(map: &mut Map<'a>, key: &'a str, count: u32, buffer: &mut String) {
+    use std::fmt::Write as _;
+    if count > 0 {
+        map.put_with(key, buffer, |out| {
+            write!(out, "{count}").expect("writing to a string cannot fail");
+        });
+    }
+}
+
+pub(super) fn put_id<'a>(map: &mut Map<'a>, key: &'a str, id: &[u8], length: usize) {
+    if let Some(odd) = odd_id(id, length) {
+        map.put(key, &odd);
+    }
+}
+
+/// Attributes of the scope, rare, as one JSON object.
+pub(super) fn put_scope<'a>(map: &mut Map<'a>, attributes: Attributes<'a>, buffer: &mut String) {
+    if attributes.clone().next().is_some() {
+        map.put_with("otel.scope.attributes", buffer, |out| {
+            attributes.write_json(out)
+        });
+    }
+}
+
+/// The number of an enum that this version knows, or 0, "unspecified" in all of OTLP's.
+fn within(code: i32, most: u8) -> u8 {
+    u8::try_from(code)
+        .ok()
+        .filter(|code| *code <= most)
+        .unwrap_or(0)
+}
+
+/// What one cut knows about one trace on one day.
+#[derive(Clone, Copy, Debug)]
+struct Trace {
+    start: u64,
+    end: u64,
+    spans: u32,
+    errors: u32,
+    accepted: Moment,
+}
+
+fn index<'a>(rows: &[Row<'a>]) -> Option<IndexColumns<'a>> {
+    let mut traces: HashMap<([u8; 16], u32), Trace, Seed> = HashMap::default();
+    for row in rows {
+        let id = trace_id(row.span.trace_id());
+        if id == [0; 16] {
+            continue;
+        }
+        let (start, end) = (
+            row.at.as_u64(),
+            row.at.as_u64().saturating_add(row.duration()),
+        );
+        let trace = traces.entry((id, row.project)).or_insert(Trace {
+            start,
+            end,
+            spans: 0,
+            errors: 0,
+            accepted: row.accepted,
+        });
+        trace.start = trace.start.min(start);
+        trace.end = trace.end.max(end);
+        trace.spans += 1;
+        trace.errors += u32::from(row.span.status().code() == ERROR);
+        trace.accepted = trace.accepted.max(row.accepted);
+    }
+    let mut traces: Vec<_> = traces.into_iter().collect();
+    traces.sort_unstable_by_key(|(key, _)| *key);
+    let mut columns = IndexColumns::default();
+    for ((id, project), trace) in traces {
+        columns.rows += 1;
+        columns.trace_id.push(id);
+        columns.project_id.push(project);
+        columns.start.push(nanos(trace.start));
+        columns.end.push(nanos(trace.end));
+        columns.spans.push(trace.spans);
+        columns.errors.push(trace.errors);
+        columns.accepted.push(trace.accepted.seconds());
+    }
+    (columns.rows > 0).then_some(columns)
+}

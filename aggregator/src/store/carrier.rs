@@ -1,0 +1,251 @@
+//! A carrier: takes a cut, stores it, settles it, takes the next.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use petrel_spool::{Cut, Spool};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::dead::{DeadLetters, Verdict};
+use super::describe;
+use super::pieces::{Entries, Load, PIECE_ITEMS, Piece, pieces};
+use super::stats::StoreStats;
+use crate::clickhouse::Writer;
+
+/// Packed bytes of a cut.
+const CUT_BYTES: u64 = 8 << 20;
+/// Inserts of one piece at a time.
+const IN_FLIGHT: usize = 4;
+/// Answers that blame the block before it is believed: a proxy that cuts bodies off can look so.
+const BLAMES: u32 = 3;
+
+/// Everything that carrying needs; a clone for each carrier.
+#[derive(Clone, Debug)]
+pub(super) struct Carrier {
+    journal: Spool,
+    writer: Writer,
+    dead: DeadLetters,
+    stats: std::sync::Arc<StoreStats>,
+}
+
+/// The block will never be taken.
+#[derive(Debug)]
+struct Poisonous {
+    reason: String,
+}
+
+impl Carrier {
+    pub(super) fn new(
+        journal: Spool,
+        writer: Writer,
+        dead: DeadLetters,
+        stats: std::sync::Arc<StoreStats>,
+    ) -> Self {
+        Self {
+            journal,
+            writer,
+            dead,
+            stats,
+        }
+    }
+
+    pub(super) fn stats(&self) -> &StoreStats {
+        &self.stats
+    }
+
+    /// Carries until told to stop, then finishes what it has.
+    pub(super) async fn run(&self, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        loop {
+            let cut = stop
+                .run_until_cancelled(self.journal.cut(PIECE_ITEMS, CUT_BYTES))
+                .await;
+            match cut {
+                None | Some(Err(petrel_spool::SpoolError::Closed)) => return,
+                Some(Ok(cut)) => {
+                    self.carry(cut).await;
+                    backoff = Backoff::default();
+                }
+                Some(Err(error)) => {
+                    warn!(error = %describe(&error), "the journal gives no cut; trying again");
+                    backoff.pause().await;
+                }
+            }
+        }
+    }
+
+    async fn carry(&self, cut: Cut) {
+        let id = cut.id();
+        let entries: Entries = cut.entries().into();
+        for piece in pieces(id, &entries) {
+            self.store(piece).await;
+        }
+        match cut.settle().await {
+            Ok(()) => self.stats.settled(),
+            // It may come back after a restart; its tokens are known then.
+            Err(error) => warn!(cut = id, error = %describe(&error), "a stored cut is not settled"),
+        }
+        debug!(cut = id, entries = entries.len(), "cut stored");
+    }
+
+    /// Returns when every block of the piece is stored or its poison set aside.
+    async fn store(&self, piece: Piece) {
+        let loads = self.build(&piece).await;
+        // What rows refer to goes first, so that no reader finds a row without its resource.
+        let (first, rest): (Vec<_>, Vec<_>) = loads
+            .into_iter()
+            .partition(|load| matches!(load.block.table(), "resources" | "series"));
+        for loads in [first, rest] {
+            stream::iter(loads)
+                .for_each_concurrent(IN_FLIGHT, |load| self.store_or_salvage(&piece, load))
+                .await;
+        }
+    }
+
+    async fn store_or_salvage(&self, piece: &Piece, load: Load) {
+        if let Err(poison) = self.insert(&load).await {
+            self.salvage(piece, load.block.table(), load.block.day(), poison)
+                .await;
+        }
+    }
+
+    /// Repeats until it is acknowledged, or until it is certain that it never will be.
+    async fn insert(&self, load: &Load) -> Result<(), Poisonous> {
+        let mut backoff = Backoff::default();
+        let mut blames = 0;
+        loop {
+            let error = match self.writer.insert(&load.block, &load.token).await {
+                Ok(()) => {
+                    self.stats.stored(load.block.table(), load.block.rows());
+                    if self.stats.went_up() {
+                        info!("the store takes inserts again");
+                    }
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            if error.blames_the_block() {
+                blames += 1;
+                if blames >= BLAMES {
+                    return Err(Poisonous {
+                        reason: error.words(),
+                    });
+                }
+            }
+            if self.stats.went_down() {
+                warn!(table = load.block.table(), error = %describe(&error), "an insert failed; repeating until it is taken");
+            }
+            backoff.pause().await;
+        }
+    }
+
+    /// Finds the entries whose rows a table refuses, and stores the others'.
+    async fn salvage(&self, piece: &Piece, table: &'static str, day: u16, poison: Poisonous) {
+        let mut suspects = vec![(piece.clone(), poison)];
+        while let Some((piece, poison)) = suspects.pop() {
+            let Some(halves) = piece.halves() else {
+                self.bury(&piece, Some(table), day, &poison.reason).await;
+                continue;
+            };
+            for half in halves {
+                let loads = self.build(&half).await;
+                let load = loads
+                    .into_iter()
+                    .find(|load| load.block.table() == table && load.block.day() == day);
+                let Some(load) = load else { continue };
+                if let Err(poison) = self.insert(&load).await {
+                    suspects.push((half, poison));
+                }
+            }
+        }
+    }
+
+    /// Encodes on a blocking thread. Entries that cannot be are set aside.
+    async fn build(&self, piece: &Piece) -> Vec<Load> {
+        let mut loads = Vec::new();
+        let mut waiting = vec![piece.clone()];
+        while let Some(piece) = waiting.pop() {
+            let work = piece.clone();
+            match tokio::task::spawn_blocking(move || work.loads()).await {
+                Ok((more, unreadable)) => {
+                    loads.extend(more);
+                    for entry in unreadable {
+                        let piece = Piece {
+                            range: entry.index..entry.index + 1,
+                            ..piece.clone()
+                        };
+                        self.bury(&piece, None, 0, &entry.reason.to_string()).await;
+                    }
+                }
+                Err(panic) => match piece.halves() {
+                    Some([left, right]) => waiting.extend([right, left]),
+                    None => {
+                        self.bury(&piece, None, 0, &format!("encoding failed: {panic}"))
+                            .await
+                    }
+                },
+            }
+        }
+        loads
+    }
+
+    /// Sets a single entry aside, for ever trying until that is durable.
+    async fn bury(&self, piece: &Piece, table: Option<&'static str>, day: u16, reason: &str) {
+        let mut backoff = Backoff::default();
+        loop {
+            let (dead, piece, words) = (self.dead.clone(), piece.clone(), reason.to_owned());
+            let buried = tokio::task::spawn_blocking(move || {
+                let verdict = Verdict {
+                    table,
+                    day,
+                    reason: &words,
+                };
+                let (id, entry) = &piece.entries()[0];
+                dead.bury(id, entry, verdict)
+            })
+            .await
+            .unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
+            match buried {
+                Ok(path) => {
+                    self.stats.buried();
+                    error!(file = %path.display(), reason, "the store will never take a batch; set aside");
+                    return;
+                }
+                Err(error) => {
+                    error!(%error, "cannot set a batch aside; trying again");
+                    backoff.pause().await;
+                }
+            }
+        }
+    }
+}
+
+/// Pauses that double, drawn from zero to their ceiling so that carriers do not move in step.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    ceiling: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            ceiling: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Backoff {
+    const MOST: Duration = Duration::from_secs(15);
+
+    pub(super) async fn pause(&mut self) {
+        let mut bytes = [0; 4];
+        // Without a random source the whole pause is taken.
+        let share = match getrandom::fill(&mut bytes) {
+            Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
+            Err(_) => 1.0,
+        };
+        tokio::time::sleep(self.ceiling.mul_f64(share)).await;
+        self.ceiling = (self.ceiling * 2).min(Self::MOST);
+    }
+}
