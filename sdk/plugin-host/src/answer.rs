@@ -431,8 +431,8 @@ impl<'a> Changes<'a> {
                 for cell in found {
                     self.put(column, cell, new);
                 }
-            } else if new != New::Delete {
-                self.create(slot, key, row, new)?;
+            } else {
+                self.absent(slot, key, row, new)?;
             }
         }
         Ok(())
@@ -460,10 +460,14 @@ impl<'a> Changes<'a> {
         }
     }
 
-    fn create(&mut self, slot: u16, key: u32, row: u32, new: New) -> Result<(), String> {
+    /// An edit of a cell that the batch does not have: makes it, or takes back that it was made.
+    fn absent(&mut self, slot: u16, key: u32, row: u32, new: New) -> Result<(), String> {
         let selector = self.question.selector(slot)?;
         if !selector.may(access::CREATE) {
-            return Err(format!("creates in slot {slot} without the right"));
+            return match new {
+                New::Delete => Ok(()),
+                _ => Err(format!("creates in slot {slot} without the right")),
+            };
         }
         let table = selector.table;
         let place = if let Some(rule) = &selector.rule {
@@ -719,3 +723,6 @@ impl Writer<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,7 +145,7 @@ impl Instance {
         let state = self.store.data();
         let memory = state.memory;
         let age = state.shared.clock.monotonic().saturating_sub(self.born);
-        memory.used / 100 * 100 > memory.cap / 100 * MEMORY_HIGH_WATER_PERCENT
+        memory.used > memory.cap / 100 * MEMORY_HIGH_WATER_PERCENT
             || self.calls > MOST_CALLS
             || age > MOST_AGE
     }

@@ -1,0 +1,285 @@
+//! Guests that mean harm or are broken: the host stays up, says who and why, and the policy decides
+//! what happens to the data.
+
+use std::time::Duration;
+
+use petrel_plugin_host::{Chain, OnError, Verdict};
+use petrel_wire::{Batch, Limits};
+
+use crate::guest::{Guest, list};
+use crate::otlp::{contains, decoded, pair, text, traces};
+
+const CANARY: &str = "canary-91c2";
+
+fn batch() -> Batch {
+    traces(
+        &[pair("secret", text(CANARY)), pair("other", text("stays"))],
+        "x",
+    )
+}
+
+/// Offsets of lists in `edits`.
+const VERDICTS: u32 = 0;
+const ADDED_ENDS: u32 = 8;
+const ADDED_BYTES: u32 = 16;
+const DICT_SLOT: u32 = 24;
+const DICT_FROM: u32 = 32;
+const DICT_TO: u32 = 40;
+const ROUTE: u32 = 104;
+
+/// One dictionary edit: whatever is in `slot` becomes `to`.
+fn hide(slot: u32, to: u32) -> String {
+    format!(
+        "(i32.store16 (i32.const 4096) (i32.const {slot}))
+         (i32.store (i32.const 4100) (i32.const 0xfffffffe))
+         (i32.store (i32.const 4104) (i32.const {to}))\n{}{}{}",
+        list(DICT_SLOT, 4096, 1),
+        list(DICT_FROM, 4100, 1),
+        list(DICT_TO, 4104, 1),
+    )
+}
+
+fn added(at: u32, length: u32) -> String {
+    format!(
+        "(i32.store (i32.const 4112) (i32.const {length}))\n{}{}",
+        list(ADDED_ENDS, 4112, 1),
+        list(ADDED_BYTES, at, length),
+    )
+}
+
+const ENDLESS: &str = "(loop $again (br $again))";
+const GREEDY: &str = "(loop $again (drop (memory.grow (i32.const 16))) (br $again))";
+
+/// Each of them, and a part of what the operator reads.
+fn evil() -> Vec<(&'static str, Guest, &'static str)> {
+    let recursion = Guest {
+        more: "(func $deep (param i32) (result i32) (call $deep (i32.add (local.get 0) (i32.const 1))))".into(),
+        ..Guest::that("(drop (call $deep (i32.const 0)))")
+    };
+    let error = "(i32.store8 (i32.const 2048) (i32.const 1))
+        (i32.store (i32.const 2056) (i32.const 16)) (i32.store (i32.const 2060) (i32.const 4))";
+    let answer = |edits: String| Guest::that(&edits);
+    vec![
+        ("loop", Guest::that(ENDLESS), "ran longer than"),
+        (
+            "memory",
+            Guest::that(GREEDY),
+            "wants more than 4 MiB of memory",
+        ),
+        ("trap", Guest::that("unreachable"), "trapped"),
+        ("recursion", recursion, "stack was full"),
+        ("error", Guest::that(error), "evil"),
+        (
+            "list beyond memory",
+            answer(list(VERDICTS, 16, 0x7fff_ffff)),
+            "",
+        ),
+        (
+            "verdicts",
+            answer(list(VERDICTS, 16, 7)),
+            "7 verdicts on 1 records",
+        ),
+        (
+            "verdict",
+            answer(list(VERDICTS, 48, 1)),
+            "gives verdict 110",
+        ),
+        ("no such slot", answer(hide(9, 0)), "slot 9"),
+        ("no such code", answer(hide(0, 999)), "code 999"),
+        (
+            "no right to delete",
+            answer(hide(0, u32::MAX)),
+            "without the right",
+        ),
+        ("added code", answer(hide(0, 0x8000_0005)), "no string's"),
+        (
+            "uneven lists",
+            answer(list(DICT_SLOT, 4096, 2)),
+            "different lengths",
+        ),
+        ("route", answer(list(ROUTE, 16, 1)), "output"),
+        (
+            "bad ends",
+            answer(list(ADDED_ENDS, 16, 2)),
+            "ends do not fit",
+        ),
+        (
+            "not utf-8",
+            answer(
+                added(4200, 1)
+                    + "(i32.store8 (i32.const 4200) (i32.const 0xff))"
+                    + &hide(0, 0x8000_0000),
+            ),
+            "not UTF-8",
+        ),
+    ]
+}
+
+fn refused(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Refused { by, reason } => {
+            assert_eq!(by, "guest");
+            reason
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_closed_guest_that_fails_lets_nothing_pass_and_says_why() {
+    for (name, guest, why) in evil() {
+        let (_dir, chain) = guest.chain(|_| {});
+        for _ in 0..2 {
+            let reason = refused(chain.process(batch()));
+            assert!(!reason.contains(CANARY));
+        }
+        let stats = &chain.stats()[0];
+        assert_eq!(stats.failures, 2, "{name}");
+        let words = stats.last_error.clone().unwrap();
+        assert!(words.contains(why), "{name}: {words}");
+        assert!(!words.contains(CANARY), "{name}: {words}");
+    }
+}
+
+#[test]
+fn an_endless_loop_ends_soon_after_its_budget() {
+    let (_dir, chain) = Guest::that(ENDLESS).chain(|config| {
+        config.limits.call = Duration::from_millis(5);
+    });
+    refused(chain.process(batch()));
+    let busy = chain.stats()[0].busy;
+    // Generous, for a loaded machine: what matters is that it ends.
+    assert!(busy < Duration::from_secs(2), "{busy:?}");
+}
+
+#[test]
+fn open_passes_the_very_bytes_and_drop_drops_them() {
+    let guest = Guest {
+        fail_closed: false,
+        ..Guest::that("unreachable")
+    };
+    let (_dir, chain) = guest.chain(|_| {});
+    let before = batch();
+    match chain.process(before.clone()) {
+        Verdict::Kept { batch, dropped: 0 } => assert_eq!(batch, before),
+        other => panic!("{other:?}"),
+    }
+    let (_dir, chain) = guest.chain(|config| config.on_error = Some(OnError::Drop));
+    assert!(matches!(chain.process(before), Verdict::Dropped { by } if by == "guest"));
+    assert_eq!(chain.stats()[0].dropped_items, 1);
+}
+
+#[test]
+fn strip_passes_everything_but_what_the_plugin_may_write() {
+    for (name, guest, _) in evil() {
+        let (_dir, chain) = guest.chain(|config| config.on_error = Some(OnError::Strip));
+        let Verdict::Kept { batch, dropped: 0 } = chain.process(traces(
+            &[pair("secret", text(CANARY)), pair("other", text("stays"))],
+            "x",
+        )) else {
+            panic!("{name}");
+        };
+        let after = decoded(&batch);
+        // Its selector is about records: the span's attribute is gone, the resource's is not its.
+        assert_eq!(after.matches(CANARY).count(), 4, "{name}: {after}");
+        assert_eq!(after.matches("stays").count(), 5, "{name}");
+    }
+}
+
+#[test]
+fn after_a_trap_the_next_batch_meets_a_fresh_instance() {
+    // Traps on every other call of an instance's life: never twice in a row, if instances are new.
+    let guest = Guest {
+        more: "(global $calls (mut i32) (i32.const 0))".into(),
+        ..Guest::that(
+            "(global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+             (if (i32.eq (global.get $calls) (i32.const 2)) (then unreachable))",
+        )
+    };
+    let (_dir, chain) = guest.chain(|_| {});
+    let outcomes: Vec<_> = (0..6)
+        .map(|_| matches!(chain.process(batch()), Verdict::Kept { .. }))
+        .collect();
+    assert_eq!(outcomes, [true, false, true, false, true, false]);
+}
+
+#[test]
+fn a_well_behaved_guest_by_hand_hides_what_it_selected() {
+    let guest = Guest::that(&(added(48, 8) + &hide(0, 0x8000_0000)));
+    let (_dir, chain) = guest.chain(|_| {});
+    let Verdict::Kept { batch, .. } = chain.process(batch()) else {
+        panic!("refused");
+    };
+    assert!(contains(&batch, "new text"));
+    assert_eq!(decoded(&batch).matches(CANARY).count(), 4);
+}
+
+#[test]
+fn a_guest_that_logs_without_end_is_heard_a_little() {
+    let guest = Guest {
+        more: r#"(import "petrel:plugin/log@0.1.0" "write" (func $log (param i32 i32 i32)))
+            (global $n (mut i32) (i32.const 0))"#
+            .into(),
+        ..Guest::that(
+            "(loop $again
+               (call $log (i32.const 3) (i32.const 16) (i32.const 4))
+               (global.set $n (i32.add (global.get $n) (i32.const 1)))
+               (br_if $again (i32.lt_u (global.get $n) (i32.const 1000))))",
+        )
+    };
+    let (_dir, chain) = guest.chain(|_| {});
+    assert!(matches!(chain.process(batch()), Verdict::Kept { .. }));
+}
+
+#[test]
+fn kernels_out_of_place_end_the_call() {
+    let import =
+        r#"(import "petrel:plugin/accel@0.1.0" "match-dict" (func $match (param i32 i32 i32)))"#;
+    let call = "(call $match (i32.const 5) (i32.const 0) (i32.const 3000))";
+    let during_process = Guest {
+        more: import.into(),
+        ..Guest::that(call)
+    };
+    let (_dir, chain) = during_process.chain(|_| {});
+    refused(chain.process(batch()));
+    let words = chain.stats()[0].last_error.clone().unwrap();
+    assert!(words.contains("set 5 was never made"), "{words}");
+    let during_configure = Guest {
+        more: import.into(),
+        configure: call.into(),
+        ..Guest::default()
+    };
+    assert!(during_configure.load_error().contains("outside process"));
+}
+
+#[test]
+fn a_guest_that_dies_while_it_is_configured_is_not_loaded() {
+    for (configure, why) in [("unreachable", "trapped"), (GREEDY, "memory")] {
+        let guest = Guest {
+            configure: configure.into(),
+            ..Guest::default()
+        };
+        let error = guest.load_error();
+        assert!(
+            error.contains("does not take its `config`") && error.contains(why),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_chain_and_an_empty_batch_pass() {
+    let chain = Chain::load(&[], None, Limits::default()).unwrap();
+    assert!(chain.is_empty());
+    assert!(matches!(chain.process(batch()), Verdict::Kept { .. }));
+    let (_dir, chain) = Guest::that("unreachable").chain(|_| {});
+    let empty = Batch::from_protobuf(
+        petrel_wire::Signal::Logs,
+        bytes::Bytes::new(),
+        &Limits::default(),
+    );
+    assert!(matches!(
+        chain.process(empty.unwrap()),
+        Verdict::Kept { .. }
+    ));
+}
