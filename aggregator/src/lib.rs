@@ -4,7 +4,18 @@
 //! DSN it shows ([`auth`]), and appends them to the journal; rows are cut out of the journal and
 //! stored; queries read them back for the API and the UI. [`pipeline`] alone knows who feeds whom.
 
+pub mod api;
 pub mod auth;
+pub mod clickhouse;
 pub mod config;
+pub mod engine;
 pub mod ingest;
+pub mod metadata;
+pub mod pipeline;
+pub mod query;
+pub mod rows;
 pub mod shutdown;
+pub mod sql;
+pub mod store;
+pub mod telemetry;
+pub mod ui;

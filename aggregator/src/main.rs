@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use petrel_aggregator::config::{Config, ConfigError, Loaded};
+use petrel_aggregator::{
+    config::{Config, ConfigError, Loaded},
+    pipeline, telemetry,
+};
 
 /// For wrong configuration and wrong usage, as BSD's sysexits has it.
 const EX_USAGE: u8 = 64;
@@ -21,8 +24,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the aggregator until SIGTERM or Ctrl-C.
+    Serve(Configured),
     /// Say what is wrong with a configuration file, and which keys have no effect yet.
     Check(Configured),
+    /// Ask the store of a running aggregator, read-only. Tables: spans, logs, points.
+    Sql {
+        #[command(flatten)]
+        sql: petrel_aggregator::sql::SqlArgs,
+        #[command(flatten)]
+        configured: Configured,
+    },
+    /// The embedded ClickHouse; `serve` starts it by itself.
+    #[command(hide = true)]
+    Engine(petrel_aggregator::engine::EngineArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -70,6 +85,14 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Serve(configured) => {
+            let (_, loaded) = configured.load()?;
+            telemetry::start(&loaded.config.log_level);
+            for notice in &loaded.notices {
+                tracing::warn!("configuration, {notice}");
+            }
+            runtime()?.block_on(pipeline::serve(loaded.config))
+        }
         Command::Check(configured) => {
             let (path, Loaded { notices, .. }) = configured.load()?;
             for notice in notices {
@@ -78,7 +101,18 @@ fn run(command: Command) -> anyhow::Result<()> {
             say(&format!("{} is good", path.display()));
             Ok(())
         }
+        Command::Sql { sql, configured } => {
+            let (_, loaded) = configured.load()?;
+            Ok(runtime()?.block_on(petrel_aggregator::sql::run(&loaded.config, &sql))?)
+        }
+        Command::Engine(engine) => Ok(petrel_aggregator::engine::run(&engine)?),
     }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
 }
 
 #[expect(

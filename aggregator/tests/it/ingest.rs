@@ -89,7 +89,7 @@ impl Drop for Doors {
     }
 }
 
-fn spans(count: usize) -> Vec<u8> {
+pub(crate) fn spans(count: usize) -> Vec<u8> {
     let name = Some(AnyValue {
         value: Some(Value::StringValue("checkout".to_owned())),
     });

@@ -8,3 +8,4 @@
 mod check;
 mod ingest;
 mod sender;
+mod serve;

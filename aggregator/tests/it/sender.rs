@@ -28,6 +28,11 @@ impl Answer {
     }
 }
 
+/// Gets `path`.
+pub(crate) async fn get(addr: SocketAddr, path: &str) -> Answer {
+    send(addr, http::Request::get(path), &[]).await
+}
+
 /// Posts `body`.
 pub(crate) async fn post(
     addr: SocketAddr,
@@ -35,16 +40,21 @@ pub(crate) async fn post(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Answer {
+    let mut request = http::Request::post(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(addr, request, body).await
+}
+
+async fn send(addr: SocketAddr, request: http::request::Builder, body: &[u8]) -> Answer {
     let stream = TcpStream::connect(addr).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .unwrap();
     tokio::spawn(connection);
-    let mut request = http::Request::post(path).header("host", addr.to_string());
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
     let request = request
+        .header("host", addr.to_string())
         .body(Full::new(Bytes::copy_from_slice(body)))
         .unwrap();
     let (parts, body) = sender.send_request(request).await.unwrap().into_parts();

@@ -1,0 +1,199 @@
+//! Which stage feeds which. This file knows everybody and keeps no state.
+//!
+//! ```text
+//! listeners -> receiver -> ingest -> journal -> store -> reader -> api -> ui
+//! ```
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use petrel_receiver::{ReceiverConfig, ServeConfig, Tls};
+use petrel_spool::{ProjectId, Spool, SpoolConfig, WhenFull};
+use petrel_wire::{Clock, Limits, SystemClock, Token};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::api::{self, ApiState, Site};
+use crate::auth::{Auth, Directory, DirectoryError};
+use crate::config::{Config, Ingest as Bounds, ListenAddr, Listener};
+use crate::ingest::{Ingest, Recent};
+use crate::metadata::{Database, Metadata};
+use crate::store::Store;
+use crate::{shutdown, telemetry};
+
+/// Runs the aggregator until it is told to stop.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let stop = shutdown::on_signal().context("cannot watch for signals")?;
+    run(config, SystemClock::shared(), stop, |_| shutdown::ready()).await
+}
+
+/// Where a running aggregator listens, with ports that the system chose filled in.
+#[derive(Clone, Copy, Debug)]
+pub struct Listening {
+    /// OTLP/gRPC.
+    pub grpc: std::net::SocketAddr,
+    /// OTLP/HTTP, API and UI.
+    pub http: std::net::SocketAddr,
+}
+
+/// Runs until `stop`; calls `ready` once requests are taken.
+pub async fn run(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+    ready: impl FnOnce(Listening),
+) -> anyhow::Result<()> {
+    create_private(&config.data_dir)?;
+    // Bound first: a port that is taken should be said before anything else is started.
+    let (grpc, http) = (&config.listen.grpc, &config.listen.http);
+    let (grpc_listener, http_listener) = (bind(&grpc.addr).await?, bind(&http.addr).await?);
+    let (grpc_serve, http_serve) = (serving(grpc, &config)?, serving(http, &config)?);
+    let listening = Listening {
+        grpc: grpc_listener.local_addr()?,
+        http: http_listener.local_addr()?,
+    };
+
+    let metadata = Metadata::open(&Database::of(&config), Arc::clone(&clock)).await?;
+    metadata.upsert_projects(&config.projects).await?;
+    metadata.upsert_users(&config.users).await?;
+    let journal = open_journal(&config, &clock).await?;
+    let store = Store::start(&config, journal.clone(), Arc::clone(&clock)).await?;
+    let store = Arc::new(store);
+
+    let recent = Recent::new();
+    let auth = Auth::new(metadata.clone(), Arc::clone(&clock));
+    let ingest = Ingest::new(auth, journal.clone(), Arc::clone(&clock), recent.clone());
+    let state = ApiState::new(
+        metadata.clone(),
+        store.reader(),
+        recent,
+        Arc::new(Site::of(&config)),
+        Arc::clone(&clock),
+    );
+    let router = Router::new()
+        .merge(petrel_receiver::router(
+            ingest.clone(),
+            receiving(&config.ingest),
+        ))
+        .merge(telemetry::routes(telemetry::Watched {
+            ingest,
+            journal: journal.clone(),
+            metadata: metadata.clone(),
+            store: Arc::clone(&store),
+            clock,
+        }))
+        .merge(api::router(state));
+
+    let serving = [
+        petrel_receiver::serve(grpc_listener, router.clone(), grpc_serve, stop.clone()),
+        petrel_receiver::serve(http_listener, router, http_serve, stop.clone()),
+    ];
+    info!(
+        grpc = %listening.grpc, http = %listening.http, site = config.site_addr,
+        "taking requests"
+    );
+    if let Some(token) = metadata.setup_token().await? {
+        info!(
+            "nobody can sign in yet: open {}/setup and enter {token}",
+            config.site_addr
+        );
+    }
+    ready(listening);
+    futures_util::future::join_all(serving).await;
+
+    // Nothing is answered any more; all that is owed lies in the journal.
+    store.stop().await;
+    journal.close().await;
+    metadata.close().await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Opening may look through what a power cut left behind: not on a thread of the runtime.
+async fn open_journal(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Spool> {
+    let dir = config.journal_dir();
+    let journal = SpoolConfig {
+        dir: dir.clone(),
+        max_bytes: config.ingest.journal_bytes,
+        // The sender keeps what we cannot: nothing that was answered is ever evicted.
+        when_full: WhenFull::Refuse,
+    };
+    let clock = Arc::clone(clock);
+    tokio::task::spawn_blocking(move || Spool::open(journal, clock))
+        .await?
+        .with_context(|| format!("cannot open the journal in {}", dir.display()))
+}
+
+fn receiving(bounds: &Bounds) -> ReceiverConfig {
+    ReceiverConfig {
+        limits: Limits {
+            request_bytes: usize::try_from(bounds.max_request_bytes).unwrap_or(usize::MAX),
+            ..Limits::default()
+        },
+        budget_bytes: bounds.memory_bytes,
+        cors: true,
+        ..ReceiverConfig::default()
+    }
+}
+
+fn serving(listener: &Listener, config: &Config) -> anyhow::Result<ServeConfig> {
+    let tls = match &listener.tls {
+        None => None,
+        Some(files) => Some(Tls::load(
+            &files.cert_file,
+            &files.key_file,
+            files.client_ca_file.as_deref(),
+        )?),
+    };
+    if tls.is_none() && !is_local(&listener.addr) {
+        warn!(addr = %listener.addr, "tokens and data travel unencrypted here; see listen.tls");
+    }
+    Ok(ServeConfig {
+        tls,
+        max_connections: config.ingest.max_connections,
+        drain: shutdown::DRAIN,
+    })
+}
+
+fn is_local(addr: &ListenAddr) -> bool {
+    matches!(addr.host(), Some("localhost" | "127.0.0.1" | "::1"))
+}
+
+/// Without a host: every interface, both families where the machine has both.
+async fn bind(addr: &ListenAddr) -> anyhow::Result<TcpListener> {
+    let port = addr.port();
+    let bound = match addr.host() {
+        Some(host) => TcpListener::bind((host, port)).await,
+        None => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+            Err(why) if why.kind() != io::ErrorKind::AddrInUse => {
+                TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
+            }
+            bound => bound,
+        },
+    };
+    bound.with_context(|| format!("cannot listen on {addr}"))
+}
+
+/// Telemetry is nobody else's business.
+fn create_private(dir: &Path) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot create {}", dir.display()))
+}
+
+impl Directory for Metadata {
+    async fn project_by_token(&self, token: &Token) -> Result<Option<ProjectId>, DirectoryError> {
+        match Metadata::project_by_token(self, token).await {
+            Ok(project) => Ok(project.map(|project| project.id)),
+            Err(why) => Err(DirectoryError(Box::new(why))),
+        }
+    }
+}
