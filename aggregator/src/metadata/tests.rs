@@ -1,0 +1,409 @@
+//! The same scenarios on SQLite and on PostgreSQL.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use petrel_spool::ProjectId;
+use petrel_wire::{Token, UnixNanos};
+
+use super::*;
+use crate::config::{Project as ConfigProject, Secret, User as ConfigUser};
+
+mod postgres;
+
+/// A clock that a scenario moves.
+#[derive(Debug)]
+struct Hand(AtomicU64);
+
+impl Hand {
+    fn shared() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(1_800_000_000_000_000_000)))
+    }
+
+    fn advance(&self, by: Duration) {
+        self.0
+            .fetch_add(u64::try_from(by.as_nanos()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hand {
+    fn wall(&self) -> UnixNanos {
+        UnixNanos(self.0.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::SeqCst))
+    }
+}
+
+type Scenario = fn(Metadata, Arc<Hand>) -> Pin<Box<dyn Future<Output = ()>>>;
+
+macro_rules! scenarios {
+    ($($name:ident),* $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                let dir = tempfile::tempdir().unwrap();
+                let hand = Hand::shared();
+                let database = Database::Sqlite(dir.path().join("meta data?#%.sqlite"));
+                let metadata = Metadata::open(&database, hand.clone()).await.unwrap();
+                scenario::$name(metadata, hand).await;
+            }
+        )*
+        const SCENARIOS: &[(&str, Scenario)] =
+            &[$((stringify!($name), |metadata, hand| Box::pin(scenario::$name(metadata, hand)))),*];
+    };
+}
+
+scenarios!(
+    a_token_opens_its_project_until_the_configuration_names_another,
+    tokens_of_users_are_revocable_one_by_one,
+    a_user_signs_in_with_the_right_password_only,
+    a_changed_password_in_the_configuration_ends_the_sessions,
+    a_session_ends_when_idle_and_after_a_week,
+    whatever_makes_a_session_worthless_ends_it,
+    a_user_sees_granted_projects_only,
+    the_setup_token_works_once_and_only_while_there_is_nobody,
+    no_secret_can_be_read_back,
+);
+
+#[tokio::test]
+async fn postgresql_behaves_the_same() {
+    let Some(server) = postgres::Server::start().await else {
+        eprintln!("SKIPPED: no PostgreSQL under /usr/lib/postgresql; apt-get install postgresql");
+        return;
+    };
+    for (name, scenario) in SCENARIOS {
+        eprintln!("on PostgreSQL: {name}");
+        let database = server.create_database(&name[..name.len().min(60)]).await;
+        let hand = Hand::shared();
+        let metadata = Metadata::open(&database, hand.clone()).await.unwrap();
+        scenario(metadata.clone(), hand.clone()).await;
+        metadata.close().await;
+    }
+    refuses_a_newer_schema(&server.create_database("newer").await).await;
+}
+
+#[tokio::test]
+async fn a_schema_from_the_future_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    refuses_a_newer_schema(&Database::Sqlite(dir.path().join("meta.sqlite"))).await;
+}
+
+async fn refuses_a_newer_schema(database: &Database) {
+    let metadata = Metadata::open(database, Hand::shared()).await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         SELECT 9000, 'of tomorrow', success, checksum, 1 FROM _sqlx_migrations",
+    )
+    .execute(&metadata.pool)
+    .await
+    .unwrap();
+    metadata.close().await;
+    let error = Metadata::open(database, Hand::shared()).await.unwrap_err();
+    assert!(
+        matches!(error, MetadataError::Newer { version: 9000, .. }),
+        "{error}"
+    );
+}
+
+fn project(id: u32, token: &str) -> ConfigProject {
+    ConfigProject {
+        id: ProjectId(id),
+        name: format!("Project {id}"),
+        token: Token::parse(token).unwrap(),
+        pinned_attrs: vec!["service.name".to_owned()],
+    }
+}
+
+fn user(email: &str, password: &str) -> ConfigUser {
+    ConfigUser {
+        email: email.to_owned(),
+        password: Secret::new(password),
+        name: "Ada".to_owned(),
+    }
+}
+
+fn newcomer(email: &str, sees: Sees) -> NewUser {
+    NewUser {
+        email: email.to_owned(),
+        password: "four grey petrels".to_owned(),
+        name: "Ada".to_owned(),
+        sees,
+    }
+}
+
+mod scenario {
+    use super::*;
+
+    async fn found(metadata: &Metadata, token: &str) -> Option<u32> {
+        let token = Token::parse(token).unwrap();
+        metadata
+            .project_by_token(&token)
+            .await
+            .unwrap()
+            .map(|project| project.id.0)
+    }
+
+    pub(super) async fn a_token_opens_its_project_until_the_configuration_names_another(
+        metadata: Metadata,
+        _hand: Arc<Hand>,
+    ) {
+        metadata
+            .upsert_projects(&[project(1, "one"), project(2, "two")])
+            .await
+            .unwrap();
+        assert_eq!(found(&metadata, "one").await, Some(1));
+        assert_eq!(found(&metadata, "two").await, Some(2));
+        assert_eq!(found(&metadata, "three").await, None);
+        metadata
+            .upsert_projects(&[project(1, "uno"), project(2, "two")])
+            .await
+            .unwrap();
+        assert_eq!(found(&metadata, "one").await, None);
+        assert_eq!(found(&metadata, "uno").await, Some(1));
+        metadata
+            .upsert_projects(&[project(1, "one"), project(2, "uno")])
+            .await
+            .unwrap();
+        assert_eq!(found(&metadata, "one").await, Some(1));
+        assert_eq!(found(&metadata, "uno").await, Some(2));
+        assert_eq!(found(&metadata, "two").await, None);
+    }
+
+    pub(super) async fn tokens_of_users_are_revocable_one_by_one(
+        metadata: Metadata,
+        _hand: Arc<Hand>,
+    ) {
+        metadata
+            .upsert_projects(&[project(1, "one"), project(2, "two")])
+            .await
+            .unwrap();
+        let a = metadata.create_token(ProjectId(1), "laptop").await.unwrap();
+        let b = metadata.create_token(ProjectId(1), "edge").await.unwrap();
+        assert_ne!(a, b);
+        let hash = TokenHash::of(&a);
+        assert!(
+            !metadata.revoke_token(ProjectId(2), &hash).await.unwrap(),
+            "not theirs to end"
+        );
+        assert!(metadata.revoke_token(ProjectId(1), &hash).await.unwrap());
+        assert!(!metadata.revoke_token(ProjectId(1), &hash).await.unwrap());
+        assert_eq!(found(&metadata, a.expose()).await, None);
+        assert_eq!(found(&metadata, b.expose()).await, Some(1));
+        metadata
+            .upsert_projects(&[project(1, "one")])
+            .await
+            .unwrap();
+        assert_eq!(
+            found(&metadata, b.expose()).await,
+            Some(1),
+            "a restart keeps it"
+        );
+    }
+
+    pub(super) async fn a_user_signs_in_with_the_right_password_only(
+        metadata: Metadata,
+        _hand: Arc<Hand>,
+    ) {
+        metadata
+            .upsert_users(&[user("Uptrace@localhost", "uptrace")])
+            .await
+            .unwrap();
+        let sign_in = async |email, password| metadata.authenticate(email, password).await.unwrap();
+        let signed_in = sign_in("uptrace@LOCALHOST", "uptrace").await.unwrap();
+        assert_eq!(signed_in.email, "uptrace@localhost");
+        assert_eq!(signed_in.sees, Sees::All);
+        assert_eq!(sign_in("uptrace@localhost", "Uptrace").await, None);
+        assert_eq!(sign_in("nobody@localhost", "uptrace").await, None);
+        metadata.disable_user(&signed_in.id).await.unwrap();
+        assert_eq!(sign_in("uptrace@localhost", "uptrace").await, None);
+    }
+
+    pub(super) async fn a_changed_password_in_the_configuration_ends_the_sessions(
+        metadata: Metadata,
+        _hand: Arc<Hand>,
+    ) {
+        metadata
+            .upsert_users(&[user("ada@example.com", "first")])
+            .await
+            .unwrap();
+        let ada = metadata
+            .authenticate("ada@example.com", "first")
+            .await
+            .unwrap()
+            .unwrap();
+        let session = metadata.open_session(&ada).await.unwrap();
+        metadata
+            .upsert_users(&[user("ada@example.com", "first")])
+            .await
+            .unwrap();
+        assert_eq!(metadata.session(&session).await.unwrap(), Some(ada.clone()));
+        metadata
+            .upsert_users(&[user("ada@example.com", "second")])
+            .await
+            .unwrap();
+        assert_eq!(metadata.session(&session).await.unwrap(), None);
+        assert_eq!(
+            metadata
+                .authenticate("ada@example.com", "first")
+                .await
+                .unwrap(),
+            None
+        );
+        assert_eq!(
+            metadata
+                .authenticate("ada@example.com", "second")
+                .await
+                .unwrap(),
+            Some(ada)
+        );
+    }
+
+    pub(super) async fn a_session_ends_when_idle_and_after_a_week(
+        metadata: Metadata,
+        hand: Arc<Hand>,
+    ) {
+        let ada = metadata
+            .create_user(newcomer("ada@example.com", Sees::All))
+            .await
+            .unwrap();
+        let idle = metadata.open_session(&ada).await.unwrap();
+        hand.advance(IDLE);
+        assert_eq!(metadata.session(&idle).await.unwrap(), None);
+        let busy = metadata.open_session(&ada).await.unwrap();
+        assert_ne!(idle, busy);
+        let mut hours = 0;
+        while metadata.session(&busy).await.unwrap().is_some() {
+            hand.advance(Duration::from_secs(11 * 3600));
+            hours += 11;
+        }
+        assert_eq!(hours, 176, "the first look after seven days");
+    }
+
+    pub(super) async fn whatever_makes_a_session_worthless_ends_it(
+        metadata: Metadata,
+        _hand: Arc<Hand>,
+    ) {
+        metadata
+            .upsert_projects(&[project(1, "one")])
+            .await
+            .unwrap();
+        let ada = metadata
+            .create_user(newcomer("ada@example.com", Sees::Granted))
+            .await
+            .unwrap();
+        let open = async || metadata.open_session(&ada).await.unwrap();
+        let live = async |session| metadata.session(&session).await.unwrap().is_some();
+        let session = open().await;
+        assert!(live(session.clone()).await);
+        assert!(!live(SessionSecret::new("guessed")).await);
+        metadata.close_session(&session).await.unwrap();
+        assert!(!live(session).await);
+        let session = open().await;
+        metadata
+            .set_password(&ada.id, "five grey petrels".to_owned())
+            .await
+            .unwrap();
+        assert!(!live(session).await);
+        metadata.grant(&ada.id, ProjectId(1)).await.unwrap();
+        let session = open().await;
+        metadata.withdraw(&ada.id, ProjectId(1)).await.unwrap();
+        assert!(!live(session).await);
+        let session = open().await;
+        metadata.disable_user(&ada.id).await.unwrap();
+        assert!(!live(session).await);
+    }
+
+    pub(super) async fn a_user_sees_granted_projects_only(metadata: Metadata, _hand: Arc<Hand>) {
+        metadata
+            .upsert_projects(&[project(1, "one"), project(2, "two")])
+            .await
+            .unwrap();
+        let ada = metadata
+            .create_user(newcomer("ada@example.com", Sees::Granted))
+            .await
+            .unwrap();
+        assert_eq!(metadata.projects_of(&ada).await.unwrap(), []);
+        metadata.grant(&ada.id, ProjectId(2)).await.unwrap();
+        metadata.grant(&ada.id, ProjectId(2)).await.unwrap();
+        let seen = metadata.projects_of(&ada).await.unwrap();
+        assert_eq!(seen.len(), 1);
+        assert_eq!(seen[0].name, "Project 2");
+        assert_eq!(seen[0].pinned_attrs, ["service.name"]);
+        assert_eq!(metadata.project_of(&ada, ProjectId(1)).await.unwrap(), None);
+        let all = metadata
+            .create_user(newcomer("eve@example.com", Sees::All))
+            .await
+            .unwrap();
+        assert_eq!(metadata.projects_of(&all).await.unwrap().len(), 2);
+        assert!(
+            metadata
+                .create_user(newcomer("ADA@example.com", Sees::All))
+                .await
+                .is_err()
+        );
+    }
+
+    pub(super) async fn the_setup_token_works_once_and_only_while_there_is_nobody(
+        metadata: Metadata,
+        hand: Arc<Hand>,
+    ) {
+        let claim = async |token: &str, email| {
+            metadata
+                .claim_setup(token, newcomer(email, Sees::All))
+                .await
+                .unwrap()
+        };
+        let stale = metadata.setup_token().await.unwrap().unwrap();
+        let old = metadata.setup_token().await.unwrap().unwrap();
+        assert_eq!(claim(&stale, "ada@example.com").await, Claim::WrongToken);
+        hand.advance(Duration::from_secs(24 * 3600));
+        assert_eq!(claim(&old, "ada@example.com").await, Claim::WrongToken);
+        let token = metadata.setup_token().await.unwrap().unwrap();
+        assert_eq!(claim("", "ada@example.com").await, Claim::WrongToken);
+        assert!(matches!(
+            claim(&token, "ada@example.com").await,
+            Claim::Created(_)
+        ));
+        assert_eq!(claim(&token, "eve@example.com").await, Claim::NotNeeded);
+        assert_eq!(metadata.setup_token().await.unwrap(), None);
+    }
+
+    pub(super) async fn no_secret_can_be_read_back(metadata: Metadata, _hand: Arc<Hand>) {
+        metadata
+            .upsert_projects(&[project(1, "canary-token")])
+            .await
+            .unwrap();
+        let setup = metadata.setup_token().await.unwrap().unwrap();
+        metadata
+            .upsert_users(&[user("ada@example.com", "canary-password")])
+            .await
+            .unwrap();
+        let ada = metadata
+            .authenticate("ada@example.com", "canary-password")
+            .await
+            .unwrap();
+        let session = metadata.open_session(&ada.unwrap()).await.unwrap();
+        let mut dump = String::new();
+        for (table, column) in [
+            ("tokens", "hash"),
+            ("users", "password"),
+            ("sessions", "hash"),
+            ("setup", "hash"),
+        ] {
+            let sql = format!("SELECT {column} FROM {table}");
+            let rows: Vec<(String,)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .fetch_all(&metadata.pool)
+                .await
+                .unwrap();
+            assert!(!rows.is_empty(), "{table}");
+            dump.extend(rows.into_iter().map(|(value,)| value + "\n"));
+        }
+        for secret in ["canary-token", "canary-password", session.expose(), &setup] {
+            assert!(!dump.contains(secret), "{dump}");
+        }
+        assert!(!format!("{session:?} {metadata:?}").contains(session.expose()));
+    }
+}
