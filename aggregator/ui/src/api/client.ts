@@ -1,7 +1,8 @@
 /** The one place that speaks HTTP. Everything else asks through the functions in `queries.ts`. */
+import createClient from 'openapi-fetch'
 import { ApiError } from './errors'
+import type { paths } from './generated'
 
-const base = '/api/v1'
 const listeners = new Set<() => void>()
 
 /** Called whenever the server no longer knows who we are. */
@@ -10,37 +11,40 @@ export function onSessionEnded(listener: () => void): () => void {
   return () => listeners.delete(listener)
 }
 
-export const get = <T>(path: string, signal?: AbortSignal): Promise<T> => call<T>('GET', path, undefined, signal)
-export const post = <T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> => call<T>('POST', path, body, signal)
-export const remove = (path: string): Promise<void> => call<void>('DELETE', path)
+export const api = createClient<paths>({
+  baseUrl: window.location.origin,
+  fetch: (request) => globalThis.fetch(request),
+  querySerializer: { array: { style: 'form', explode: true } },
+})
 
-/** `?a=1&b=2` without what is undefined. */
-export function query(params: Record<string, string | number | undefined>): string {
-  const list = Object.entries(params).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]))
-  return list.length === 0 ? '' : `?${new URLSearchParams(list)}`
+type Reply<T> = { data?: T; error?: unknown; response: Response }
+
+/** The data of a reply, or an error with words. An abort stays what it is. */
+export async function ask<T>(reply: Promise<Reply<T>>): Promise<NonNullable<T>> {
+  const { data, response } = await send(reply)
+  if (data === undefined || data === null) throw new ApiError(response.status, 'empty_answer', 'The server answered with nothing.')
+  return data
 }
 
-async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  let response: Response
+/** For what has no answer but "done". */
+export async function tell(reply: Promise<Reply<unknown>>): Promise<void> {
+  await send(reply)
+}
+
+async function send<T>(reply: Promise<Reply<T>>): Promise<Reply<T>> {
+  let answer: Reply<T>
   try {
-    response = await fetch(base + path, {
-      method,
-      signal,
-      credentials: 'same-origin',
-      headers: body === undefined ? { accept: 'application/json' } : { accept: 'application/json', 'content-type': 'application/json' },
-      body: body === undefined ? undefined : JSON.stringify(body),
-    })
+    answer = await reply
   } catch (error) {
-    if (signal?.aborted) throw error
+    if (error instanceof DOMException && error.name === 'AbortError') throw error
     throw new ApiError(0, 'unreachable', 'The server can’t be reached.', 'Check that the aggregator is running and that this machine is online.')
   }
-  if (!response.ok) {
-    const error = await ApiError.of(response)
-    if (error.status === 401 && !path.startsWith('/session') && !path.startsWith('/setup')) for (const tell of listeners) tell()
-    throw error
+  if (answer.response.ok) return answer
+  const error = ApiError.of(answer.response.status, answer.error)
+  if (error.status === 401 && error.code !== 'bad_credentials' && !/\/(session|setup)$/.test(new URL(answer.response.url || 'http://x/').pathname)) {
+    for (const notify of listeners) notify()
   }
-  // The edge: from here on the contract's types hold.
-  return (response.status === 204 ? undefined : await response.json()) as T
+  throw error
 }
 
 /** Server-sent events; `problem` is told when the stream breaks, and it is opened again. */
@@ -48,7 +52,7 @@ export function listen<T>(path: string, on: { message: (value: T) => void; open:
   let source: EventSource
   let timer = 0
   const open = () => {
-    source = new EventSource(base + path, { withCredentials: true })
+    source = new EventSource(`/api/v1${path}`, { withCredentials: true })
     source.addEventListener('open', on.open)
     source.addEventListener('error', () => {
       on.problem()
@@ -57,6 +61,7 @@ export function listen<T>(path: string, on: { message: (value: T) => void; open:
     })
     source.addEventListener('message', (event: MessageEvent<string>) => {
       try {
+        // The edge: the description says what a message is.
         on.message(JSON.parse(event.data) as T)
       } catch {
         // A frame that isn't JSON is a keep-alive.

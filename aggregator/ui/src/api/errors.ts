@@ -13,14 +13,14 @@ export class ApiError extends Error {
     this.hint = hint
   }
 
-  static async of(response: Response): Promise<ApiError> {
-    const body: unknown = await response.json().catch(() => undefined)
+  /** From an answer's status and body, whatever that is. */
+  static of(status: number, body: unknown): ApiError {
     const error = isRecord(body) && isRecord(body.error) ? body.error : {}
     const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
     return new ApiError(
-      response.status,
-      text(error.code) ?? `http_${response.status}`,
-      text(error.message) ?? words[response.status] ?? `The server answered with status ${response.status}.`,
+      status,
+      text(error.code) ?? `http_${status}`,
+      text(error.message) ?? words[status] ?? `The server answered with status ${status}.`,
       text(error.hint),
     )
   }

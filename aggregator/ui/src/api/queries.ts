@@ -2,15 +2,11 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query'
 import { type Filter, toApi } from '../lib/filters'
 import { toNanos, type Window } from '../lib/time'
-import { get, listen, post, query, remove } from './client'
+import { api, ask, listen, tell } from './client'
 import { isUnauthorised } from './errors'
-import type {
-  Answer, Ingest, KeyCount, LogHistogram, LogRow, MetricBody, MetricData, MetricRow, OutlineData, Project, SearchBody, ServiceRow,
-  Session, Signal, Span, SpanRow, Timeseries, TimeBody, TracePlace, TraceRow, ValueCount,
-} from './types'
+import type { Ingest, MetricQuestion, Signal } from './types'
 
-const time = (window: Window): TimeBody => ({ from: String(toNanos(window.from)), to: String(toNanos(window.to)) })
-const span = (window: Window) => ({ from: String(toNanos(window.from)), to: String(toNanos(window.to)) })
+const time = (window: Window) => ({ from: String(toNanos(window.from)), to: String(toNanos(window.to)) })
 const where = (filters: Filter[]) => filters.map(toApi)
 
 // --- who is asking ---
@@ -19,7 +15,7 @@ const where = (filters: Filter[]) => filters.map(toApi)
 export const sessionQuery = queryOptions({
   queryKey: ['session'],
   queryFn: ({ signal }) =>
-    get<Session>('/session', signal).catch((error: unknown) => {
+    ask(api.GET('/api/v1/session', { signal })).catch((error: unknown) => {
       if (isUnauthorised(error)) return null
       throw error
     }),
@@ -27,17 +23,21 @@ export const sessionQuery = queryOptions({
 })
 export const setupQuery = queryOptions({
   queryKey: ['setup'],
-  queryFn: ({ signal }) => get<{ needed: boolean }>('/setup', signal),
+  queryFn: ({ signal }) => ask(api.GET('/api/v1/setup', { signal })),
   staleTime: 0,
 })
-export const signIn = (email: string, password: string) => post<Session>('/session', { email, password })
-export const signOut = () => remove('/session')
-export const createAdmin = (body: { token: string; email: string; password: string; name?: string }) => post<Session>('/setup', body)
+export const signIn = (email: string, password: string) => ask(api.POST('/api/v1/session', { body: { email, password } }))
+export const signOut = () => tell(api.DELETE('/api/v1/session'))
+export const createAdmin = (body: { token: string; email: string; password: string; name?: string }) => ask(api.POST('/api/v1/setup', { body }))
 
 // --- project ---
 
 export const projectQuery = (p: number) =>
-  queryOptions({ queryKey: ['project', p], queryFn: ({ signal }) => get<Project>(`/projects/${p}`, signal), staleTime: 300_000 })
+  queryOptions({
+    queryKey: ['project', p],
+    queryFn: ({ signal }) => ask(api.GET('/api/v1/projects/{p}', { params: { path: { p } }, signal })),
+    staleTime: 300_000,
+  })
 
 export const listenToIngest = (p: number, on: { message: (value: Ingest) => void; open: () => void; problem: () => void }) =>
   listen<Ingest>(`/projects/${p}/ingest/recent`, on)
@@ -45,7 +45,7 @@ export const listenToIngest = (p: number, on: { message: (value: Ingest) => void
 export const servicesQuery = (p: number, window: Window) =>
   queryOptions({
     queryKey: ['services', p, window],
-    queryFn: ({ signal }) => get<Answer<ServiceRow[]>>(`/projects/${p}/services${query(span(window))}`, signal),
+    queryFn: ({ signal }) => ask(api.GET('/api/v1/projects/{p}/services', { params: { path: { p }, query: time(window) }, signal })),
     placeholderData: keepPreviousData,
   })
 
@@ -55,8 +55,8 @@ export const tracesQuery = (p: number, window: Window, filters: Filter[]) =>
   infiniteQueryOptions({
     queryKey: ['traces', p, window, filters],
     queryFn: ({ signal, pageParam }) => {
-      const body: SearchBody = { time: time(window), where: where(filters), limit: 50, page: pageParam }
-      return post<Answer<TraceRow[]>>(`/projects/${p}/traces/search`, body, signal)
+      const body = { time: time(window), where: where(filters), limit: 50, page: pageParam }
+      return ask(api.POST('/api/v1/projects/{p}/traces/search', { params: { path: { p } }, body, signal }))
     },
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last) => last.meta.next ?? undefined,
@@ -67,8 +67,8 @@ export const spansQuery = (p: number, window: Window, filters: Filter[]) =>
   infiniteQueryOptions({
     queryKey: ['spans', p, window, filters],
     queryFn: ({ signal, pageParam }) => {
-      const body: SearchBody = { time: time(window), where: where(filters), limit: 50, page: pageParam }
-      return post<Answer<SpanRow[]>>(`/projects/${p}/spans/search`, body, signal)
+      const body = { time: time(window), where: where(filters), limit: 50, page: pageParam }
+      return ask(api.POST('/api/v1/projects/{p}/spans/search', { params: { path: { p } }, body, signal }))
     },
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last) => last.meta.next ?? undefined,
@@ -78,15 +78,17 @@ export const spansQuery = (p: number, window: Window, filters: Filter[]) =>
 export const timeseriesQuery = (p: number, window: Window, filters: Filter[], step_ms: number) =>
   queryOptions({
     queryKey: ['timeseries', p, window, filters, step_ms],
-    queryFn: ({ signal }) =>
-      post<Answer<Timeseries>>(`/projects/${p}/spans/timeseries`, { time: time(window), where: where(filters), step_ms }, signal),
+    queryFn: ({ signal }) => {
+      const body = { time: time(window), where: where(filters), step_ms }
+      return ask(api.POST('/api/v1/projects/{p}/spans/timeseries', { params: { path: { p } }, body, signal }))
+    },
     placeholderData: keepPreviousData,
   })
 
 export const findTraceQuery = (id: string) =>
   queryOptions({
     queryKey: ['find-trace', id],
-    queryFn: ({ signal }) => get<Answer<TracePlace[]>>(`/traces/${id}`, signal),
+    queryFn: ({ signal }) => ask(api.GET('/api/v1/traces/{id}', { params: { path: { id } }, signal })),
     staleTime: 0,
     retry: false,
   })
@@ -94,22 +96,22 @@ export const findTraceQuery = (id: string) =>
 export const outlineQuery = (p: number, id: string) =>
   queryOptions({
     queryKey: ['outline', p, id],
-    queryFn: ({ signal }) => get<Answer<OutlineData>>(`/projects/${p}/traces/${id}/outline`, signal),
+    queryFn: ({ signal }) => ask(api.GET('/api/v1/projects/{p}/traces/{id}/outline', { params: { path: { p, id } }, signal })),
     staleTime: 30_000,
   })
 
-export const spanDetailsQuery = (p: number, id: string, spanIds: string[]) =>
+export const spanDetailsQuery = (p: number, id: string, span_ids: string[]) =>
   queryOptions({
-    queryKey: ['span-details', p, id, spanIds],
-    queryFn: ({ signal }) => post<Answer<Span[]>>(`/projects/${p}/traces/${id}/spans`, { span_ids: spanIds }, signal),
+    queryKey: ['span-details', p, id, span_ids],
+    queryFn: ({ signal }) => ask(api.POST('/api/v1/projects/{p}/traces/{id}/spans', { params: { path: { p, id } }, body: { span_ids }, signal })),
     staleTime: 300_000,
-    enabled: spanIds.length > 0,
+    enabled: span_ids.length > 0,
   })
 
 export const traceLogsQuery = (p: number, id: string) =>
   queryOptions({
     queryKey: ['trace-logs', p, id],
-    queryFn: ({ signal }) => get<Answer<LogRow[]>>(`/projects/${p}/traces/${id}/logs`, signal),
+    queryFn: ({ signal }) => ask(api.GET('/api/v1/projects/{p}/traces/{id}/logs', { params: { path: { p, id } }, signal })),
     staleTime: 30_000,
   })
 
@@ -119,8 +121,8 @@ export const logsQuery = (p: number, window: Window, filters: Filter[], text: st
   infiniteQueryOptions({
     queryKey: ['logs', p, window, filters, text],
     queryFn: ({ signal, pageParam }) => {
-      const body: SearchBody = { time: time(window), where: where(filters), text: text || undefined, limit: 100, page: pageParam }
-      return post<Answer<LogRow[]>>(`/projects/${p}/logs/search`, body, signal)
+      const body = { time: time(window), where: where(filters), text: text || undefined, limit: 100, page: pageParam }
+      return ask(api.POST('/api/v1/projects/{p}/logs/search', { params: { path: { p } }, body, signal }))
     },
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last) => last.meta.next ?? undefined,
@@ -130,12 +132,10 @@ export const logsQuery = (p: number, window: Window, filters: Filter[], text: st
 export const logHistogramQuery = (p: number, window: Window, filters: Filter[], text: string, step_ms: number) =>
   queryOptions({
     queryKey: ['log-histogram', p, window, filters, text, step_ms],
-    queryFn: ({ signal }) =>
-      post<Answer<LogHistogram>>(
-        `/projects/${p}/logs/histogram`,
-        { time: time(window), where: where(filters), text: text || undefined, step_ms },
-        signal,
-      ),
+    queryFn: ({ signal }) => {
+      const body = { time: time(window), where: where(filters), text: text || undefined, step_ms }
+      return ask(api.POST('/api/v1/projects/{p}/logs/histogram', { params: { path: { p } }, body, signal }))
+    },
     placeholderData: keepPreviousData,
   })
 
@@ -144,15 +144,19 @@ export const logHistogramQuery = (p: number, window: Window, filters: Filter[], 
 export const metricsQuery = (p: number, window: Window) =>
   queryOptions({
     queryKey: ['metrics', p, window],
-    queryFn: ({ signal }) => get<Answer<MetricRow[]>>(`/projects/${p}/metrics${query(span(window))}`, signal),
+    queryFn: ({ signal }) => ask(api.GET('/api/v1/projects/{p}/metrics', { params: { path: { p }, query: time(window) }, signal })),
     placeholderData: keepPreviousData,
   })
 
-export const metricDataQuery = (p: number, window: Window, body: Omit<MetricBody, 'time'>) =>
+type Lines = Pick<MetricQuestion, 'metric' | 'aggregate'> & { group_by: string[]; filters: Filter[]; step_ms: number }
+
+export const metricDataQuery = (p: number, window: Window, { filters, ...lines }: Lines) =>
   queryOptions({
-    queryKey: ['metric-data', p, window, body],
-    queryFn: ({ signal }) =>
-      post<Answer<MetricData>>(`/projects/${p}/metrics/query`, { ...body, where: where(body.where), time: time(window) }, signal),
+    queryKey: ['metric-data', p, window, lines, filters],
+    queryFn: ({ signal }) => {
+      const body = { ...lines, where: where(filters), time: time(window) }
+      return ask(api.POST('/api/v1/projects/{p}/metrics/query', { params: { path: { p } }, body, signal }))
+    },
     placeholderData: keepPreviousData,
   })
 
@@ -161,8 +165,10 @@ export const metricDataQuery = (p: number, window: Window, body: Omit<MetricBody
 export const keysQuery = (p: number, signalName: Signal, window: Window, q: string) =>
   queryOptions({
     queryKey: ['keys', p, signalName, window, q],
-    queryFn: ({ signal }) =>
-      get<Answer<KeyCount[]>>(`/projects/${p}/keys${query({ signal: signalName, q: q || undefined, ...span(window) })}`, signal),
+    queryFn: ({ signal }) => {
+      const query = { signal: signalName, q: q || undefined, ...time(window) }
+      return ask(api.GET('/api/v1/projects/{p}/keys', { params: { path: { p }, query }, signal }))
+    },
     staleTime: 60_000,
     placeholderData: keepPreviousData,
   })
@@ -170,8 +176,10 @@ export const keysQuery = (p: number, signalName: Signal, window: Window, q: stri
 export const valuesQuery = (p: number, signalName: Signal, window: Window, key: string, q: string) =>
   queryOptions({
     queryKey: ['values', p, signalName, window, key, q],
-    queryFn: ({ signal }) =>
-      get<Answer<ValueCount[]>>(`/projects/${p}/values${query({ signal: signalName, key, q: q || undefined, ...span(window) })}`, signal),
+    queryFn: ({ signal }) => {
+      const query = { signal: signalName, key, q: q || undefined, ...time(window) }
+      return ask(api.GET('/api/v1/projects/{p}/values', { params: { path: { p }, query }, signal }))
+    },
     staleTime: 60_000,
     enabled: key !== '',
   })

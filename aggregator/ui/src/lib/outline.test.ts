@@ -22,7 +22,7 @@ const data: OutlineData = {
     subtree: [4, 2, 1, 1],
     service: [0, 1, 2, 1],
     name: [0, 1, 2, 3],
-    kind: [2, 1, 3, 3],
+    kind: ['server', 'internal', 'client', 'client'],
     start: [0, 100, 150, 500],
     dur: [1000, 300, 200, 400],
     self: [300, 100, 200, 400],

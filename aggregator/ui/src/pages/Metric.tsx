@@ -42,7 +42,7 @@ function MetricPage() {
   const aggregate = agg ?? firstAggregate(about?.type)
   const step_ms = stepFor(window, 120)
   const query = useQuery({
-    ...metricDataQuery(p, window, { metric: name, aggregate, group_by: by, where: filters, step_ms }),
+    ...metricDataQuery(p, window, { metric: name, aggregate, group_by: by, filters, step_ms }),
     enabled: agg !== undefined || !list.isPending,
   })
   const data = query.data?.data
