@@ -4,7 +4,7 @@
 //! Health is progress, not a pulse: an agent that is alive and ships nothing is degraded.
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::{StatusCode, header};

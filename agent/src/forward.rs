@@ -167,7 +167,7 @@ impl Forwarder {
         let mut carriers = JoinSet::new();
         let mut ticks = interval(BEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut next = Box::pin(self.shared.clone().next());
+        let mut next = Box::pin(Arc::clone(&self.shared).next());
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -179,7 +179,7 @@ impl Forwarder {
                 leased = &mut next => {
                     match leased {
                         Ok((slot, lease)) => {
-                            carriers.spawn(self.shared.clone().carry(slot, lease));
+                            carriers.spawn(Arc::clone(&self.shared).carry(slot, lease));
                         }
                         Err(SpoolError::Closed) => break,
                         Err(why) => {
@@ -187,7 +187,7 @@ impl Forwarder {
                             sleep(DISK_PAUSE).await;
                         }
                     }
-                    next = Box::pin(self.shared.clone().next());
+                    next = Box::pin(Arc::clone(&self.shared).next());
                 }
             }
         }
@@ -237,7 +237,7 @@ enum Next {
     /// The lease is settled.
     Done,
     /// This batch alone waits and tries again, for the n-th time.
-    Defer(Lease, u32, Option<Duration>),
+    Defer(Box<Lease>, u32, Option<Duration>),
 }
 
 impl Shared {
@@ -269,7 +269,7 @@ impl Shared {
                 Next::Done => return,
                 Next::Defer(lease, failed, after) => (lease, failed, after),
             };
-            lease = kept;
+            lease = *kept;
             if tries == 0 {
                 others = self.counters.batches.load(Relaxed);
             }
@@ -373,7 +373,7 @@ impl Shared {
             if pass.is_probe() {
                 pass.failed(after, reason);
             }
-            return Next::Defer(lease, tries, after);
+            return Next::Defer(Box::new(lease), tries, after);
         }
         self.say_once(&Trouble::Waiting {
             reason: reason.clone(),

@@ -1,7 +1,7 @@
 //! `petrel-agent`: arguments, configuration, run, exit code.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn load(path: &PathBuf) -> Result<Config, ConfigError> {
+fn load(path: &Path) -> Result<Config, ConfigError> {
     Config::load(path, &Environment::of_this_process())
 }
 

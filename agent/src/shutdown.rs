@@ -22,8 +22,9 @@ pub async fn asked() -> std::io::Result<()> {
 
 /// Runs what stopping takes, up to the deadline. Nothing acknowledged depends on it.
 pub async fn within_deadline(stopping: impl Future<Output = ()>) {
-    match tokio::time::timeout(DEADLINE, stopping).await {
-        Ok(()) => info!("stopped"),
-        Err(_) => error!("stopping took longer than {DEADLINE:?}; leaving now"),
+    if tokio::time::timeout(DEADLINE, stopping).await.is_ok() {
+        info!("stopped");
+    } else {
+        error!("stopping took longer than {DEADLINE:?}; leaving now");
     }
 }

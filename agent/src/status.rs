@@ -109,8 +109,12 @@ pub fn page(report: &Report) -> String {
             .as_ref()
             .map_or(String::new(), |error| format!("; last: {error}"));
         page.line(format_args!(
-            "processor  {}: {} batches, {} failures, {} items dropped{error}",
-            processor.name, processor.calls, processor.failures, processor.dropped_items
+            "processor  {}: {} batches, {} edits, {} items dropped, {} failures{error}",
+            processor.name,
+            processor.calls,
+            processor.edits,
+            processor.dropped_items,
+            processor.failures
         ));
     }
     items(&mut page, &report.signals);

@@ -184,9 +184,11 @@ pub struct ProcessorReport {
     pub calls: u64,
     /// Traps, time-outs, refused answers.
     pub failures: u64,
+    /// Values changed, made or deleted.
+    pub edits: u64,
     /// Items it took out.
     pub dropped_items: u64,
-    /// Time in the guest.
+    /// Time in the processor.
     pub busy_seconds: f64,
     /// Words of the last failure.
     pub last_error: Option<String>,
@@ -255,6 +257,7 @@ impl Watch {
                 name: stats.name,
                 calls: stats.calls,
                 failures: stats.failures,
+                edits: stats.edits,
                 dropped_items: stats.dropped_items,
                 busy_seconds: stats.busy.as_secs_f64(),
                 last_error: stats.last_error,

@@ -229,6 +229,12 @@ fn plugin_limits(section: Section<'_>) -> PluginLimits {
     if let Some(bytes) = section.parsed("component_bytes", size) {
         limits.component_bytes = bytes;
     }
+    if let Some(bytes) = section.parsed("added_bytes", size) {
+        match usize::try_from(bytes) {
+            Ok(bytes) if bytes <= 64 << 20 => limits.added_bytes = bytes,
+            _ => section.problem("added_bytes", "must be at most 64MiB"),
+        }
+    }
     section.finish();
     limits
 }

@@ -166,3 +166,25 @@ fn the_packaged_file_says_the_defaults() {
         format!("{:#?}", Config::default())
     );
 }
+
+#[test]
+fn the_packaged_examples_are_read_as_well() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/agent.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let settled = ["processors: []\n", "  headers: {}\n"];
+    let text = settled
+        .iter()
+        .fold(text, |text, line| text.replace(line, ""));
+    let text = text
+        .replace("#:", "")
+        .replace("/usr/lib/petrel-agent/plugins/redact.wasm", "redact.wasm")
+        .replace("/etc/petrel-agent/ca.pem", "redact.wasm");
+    let config = parse(&text).unwrap_or_else(|why| panic!("{why}\n{text}"));
+    let limits = config.processors[0].limits;
+    assert_eq!(
+        format!("{limits:?}"),
+        format!("{:?}", petrel_plugin_host::PluginLimits::default())
+    );
+    assert_eq!(config.forward.base_url(), "https://otlp.example.com");
+    assert_eq!(config.forward.headers.len(), 1);
+}

@@ -11,13 +11,12 @@ const MOST: Duration = Duration::from_secs(3600);
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok();
     let value = text(header::RETRY_AFTER)?.trim();
-    let after = match value.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until: SystemTime = httpdate::parse_http_date(value).ok()?;
-            let now = httpdate::parse_http_date(text(header::DATE)?).ok()?;
-            until.duration_since(now).unwrap_or(Duration::ZERO)
-        }
+    let after = if let Ok(seconds) = value.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let until: SystemTime = httpdate::parse_http_date(value).ok()?;
+        let now = httpdate::parse_http_date(text(header::DATE)?).ok()?;
+        until.duration_since(now).unwrap_or(Duration::ZERO)
     };
     Some(after.min(MOST))
 }

@@ -185,13 +185,16 @@ fn forward(page: &mut Page, report: &Report) {
 
 fn processors(page: &mut Page, report: &Report) {
     type Read = fn(&super::ProcessorReport) -> f64;
-    let columns: [(&str, &str, Read); 4] = [
+    let columns: [(&str, &str, Read); 5] = [
         ("processor_calls", "Batches processed.", |p| p.calls as f64),
         (
             "processor_failures",
             "Traps, time-outs and refused answers.",
             |p| p.failures as f64,
         ),
+        ("processor_edits", "Values changed, made or deleted.", |p| {
+            p.edits as f64
+        }),
         (
             "processor_dropped_items",
             "Items that a processor took out.",

@@ -135,9 +135,11 @@ async fn what_is_too_large_is_split_until_it_fits() {
 
 #[tokio::test]
 async fn a_single_item_that_is_too_large_is_set_aside_and_the_rest_goes_on() {
-    let site = Site::with(|seen| match seen.records().iter().any(|r| r == "whale") {
-        true => Reply::status(413),
-        false => Reply::Echo,
+    let site = Site::with(|seen| {
+        if seen.records().iter().any(|r| r == "whale") {
+            return Reply::status(413);
+        }
+        Reply::Echo
     })
     .await;
     let agent = site.agent().await;
@@ -151,9 +153,11 @@ async fn a_single_item_that_is_too_large_is_set_aside_and_the_rest_goes_on() {
 
 #[tokio::test]
 async fn bad_data_is_set_aside_with_the_peers_words_and_the_next_batch_goes_on() {
-    let site = Site::with(|seen| match seen.records().iter().any(|r| r == "poison") {
-        true => Reply::status(400),
-        false => Reply::Echo,
+    let site = Site::with(|seen| {
+        if seen.records().iter().any(|r| r == "poison") {
+            return Reply::status(400);
+        }
+        Reply::Echo
     })
     .await;
     let agent = site.agent().await;

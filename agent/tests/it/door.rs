@@ -86,9 +86,11 @@ async fn garbage_is_refused_with_words_and_nothing_is_spooled() {
 async fn health_metrics_and_status_tell_the_same_story() {
     let away = Arc::new(AtomicBool::new(true));
     let script = Arc::clone(&away);
-    let reply = move |_: &_| match script.load(SeqCst) {
-        true => Reply::status(401),
-        false => Reply::Echo,
+    let reply = move |_: &_| {
+        if script.load(SeqCst) {
+            return Reply::status(401);
+        }
+        Reply::Echo
     };
     let site = Site::with(reply).await;
     let agent = site.agent().await;
