@@ -85,7 +85,7 @@ impl Chain {
         cache_dir: Option<PathBuf>,
         limits: Limits,
     ) -> Result<Self, PluginError> {
-        Self::load_with_clock(configs, cache_dir, limits, SystemClock::shared())
+        Self::load_with_clock(configs, cache_dir, limits, &SystemClock::shared())
     }
 
     /// As [`Chain::load`], with time from elsewhere.
@@ -93,13 +93,13 @@ impl Chain {
         configs: &[ProcessorConfig],
         cache_dir: Option<PathBuf>,
         limits: Limits,
-        clock: Arc<dyn Clock>,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Self, PluginError> {
         let mut chain = Self {
             processors: Vec::with_capacity(configs.len()),
             engine: None,
             limits,
-            clock: Arc::clone(&clock),
+            clock: Arc::clone(clock),
             batches: AtomicU64::new(0),
             random: RandomState::new(),
         };
@@ -125,7 +125,7 @@ impl Chain {
                 return Err(PluginError(format!("two processors are called {name:?}")));
             }
             chain.processors.push(
-                Processor::load(config, &engine, cache.as_ref(), &clock).map_err(PluginError)?,
+                Processor::load(config, &engine, cache.as_ref(), clock).map_err(PluginError)?,
             );
         }
         chain.engine = Some(engine);

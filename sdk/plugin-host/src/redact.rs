@@ -116,7 +116,8 @@ impl Walk<'_> {
         // What was done inside the value is of no interest any more.
         (self.copied, self.changed) = (before.0, before.2);
         self.out.truncate(before.1);
-        self.replace(start, self.redaction.replacement.as_bytes().to_vec());
+        let redaction = self.redaction;
+        self.replace(start, redaction.replacement.as_bytes());
     }
 
     fn leaf(&mut self) {
@@ -124,13 +125,13 @@ impl Walk<'_> {
         let text = self.string();
         let redaction = self.redaction;
         if let Some(text) = redaction.text(text.as_bytes(), self.strings_deep + 1) {
-            self.replace(start, text);
+            self.replace(start, &text);
         }
     }
 
     /// Puts `text` as a string where `start..at` was.
-    fn replace(&mut self, start: usize, text: Vec<u8>) {
-        let text = String::from_utf8_lossy(&text);
+    fn replace(&mut self, start: usize, text: &[u8]) {
+        let text = String::from_utf8_lossy(text);
         self.out.extend_from_slice(&self.json[self.copied..start]);
         self.out
             .extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());

@@ -92,7 +92,7 @@ fn componentize(module: &Path) -> anyhow::Result<Vec<u8>> {
     wit_component::ComponentEncoder::default()
         .validate(true)
         .module(&bytes)
-        .and_then(|encoder| encoder.encode())
+        .and_then(wit_component::ComponentEncoder::encode)
         .with_context(|| {
             format!(
                 "{} cannot become a component; does the crate call wit_bindgen::generate! and export!?",
