@@ -177,7 +177,7 @@ impl Owner<'_> {
 
     async fn unlock(&self) -> Result<(), MigrateError> {
         let sql = format!(
-            "DROP TABLE IF EXISTS {}.schema_lock SYNC",
+            "DROP TABLE IF EXISTS {}.schema_lock",
             self.schema.database()
         );
         self.run("unlock the schema", &sql).await
