@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::clickhouse::{ClickHouse, Reader, Schema, StartError, migrate};
+use crate::clickhouse::{ClickHouse, Reader, Schema, StartError, Writer, migrate};
 use crate::config::Config;
 
 pub use stats::StoreStats;
@@ -41,6 +41,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Store {
     reader: Reader,
+    writer: Writer,
     stats: Arc<StoreStats>,
     stop: CancellationToken,
     running: Mutex<Option<Running>>,
@@ -73,6 +74,7 @@ impl Store {
         let task = tokio::spawn(run(owner, schema, carrier, stop.clone()));
         Ok(Self {
             reader: clickhouse.reader(),
+            writer: clickhouse.writer(),
             stats,
             stop,
             running: Mutex::new(Some(Running { clickhouse, task })),
@@ -82,6 +84,11 @@ impl Store {
     /// For queries.
     pub fn reader(&self) -> Reader {
         self.reader.clone()
+    }
+
+    /// For blocks that do not come from the journal.
+    pub fn writer(&self) -> Writer {
+        self.writer.clone()
     }
 
     /// Whether the last insert was taken.
@@ -149,7 +156,13 @@ async fn run(
         carriers.spawn(async move { carrier.run(stop).await });
     }
     stop.cancelled().await;
-    let finished = tokio::time::timeout(DRAIN, async {
+    // With nobody to take them, there is nothing to wait for.
+    let patience = if carrier.stats().is_up() {
+        DRAIN
+    } else {
+        Duration::ZERO
+    };
+    let finished = tokio::time::timeout(patience, async {
         while let Some(ended) = carriers.join_next().await {
             if let Err(error) = ended {
                 error!(%error, "a carrier has failed");

@@ -112,8 +112,11 @@ impl InsertError {
 fn blames_the_block(words: &str) -> bool {
     match code(words) {
         // CANNOT_PARSE_*, CANNOT_READ_ALL_DATA, TYPE_MISMATCH, CANNOT_CONVERT_TYPE,
-        // SIZES_OF_*_DOESNT_MATCH, ARGUMENT_OUT_OF_BOUND, INCORRECT_DATA, TOO_LARGE_*_SIZE.
-        Some(6 | 8 | 9 | 10 | 26 | 27 | 33 | 38 | 41 | 53 | 69 | 70 | 72 | 117 | 128 | 131) => true,
+        // SIZES_OF_*_DOESNT_MATCH, ARGUMENT_OUT_OF_BOUND, INCORRECT_DATA, TOO_LARGE_*_SIZE,
+        // VIOLATED_CONSTRAINT.
+        Some(
+            6 | 8 | 9 | 10 | 26 | 27 | 33 | 38 | 41 | 53 | 69 | 70 | 72 | 117 | 128 | 131 | 469,
+        ) => true,
         // TOO_MANY_PARTS: too many partitions in one block is the block's fault for ever, too many
         // parts in a table is the server asking for a pause.
         Some(252) => words
