@@ -81,7 +81,7 @@ impl ApiState {
 }
 
 #[derive(OpenApi)]
-#[openapi(info(
+#[openapi(components(schemas(crate::query::keys::Items)), info(
     title = "Petrel",
     description = "What the UI asks the aggregator. Sign in with POST /session; the session is a cookie. \
         Errors are `{\"error\": {\"code\", \"message\", \"hint\"}}`."

@@ -55,7 +55,7 @@ pub(super) struct ValueRow {
 }
 
 /// Attribute keys, the most frequent first, at most 100.
-#[utoipa::path(get, path = "/projects/{p}/keys", tag = "keys",
+#[utoipa::path(get, path = "/projects/{p}/keys", operation_id = "list_keys", tag = "keys",
     params(("p" = u32, Path, description = "project"), KeysAsked),
     responses((status = 200, body = Answer<Vec<KeyRow>>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn list(
@@ -79,7 +79,7 @@ pub(super) async fn list(
 }
 
 /// Values of a key, the most frequent first, at most 100.
-#[utoipa::path(get, path = "/projects/{p}/values", tag = "keys",
+#[utoipa::path(get, path = "/projects/{p}/values", operation_id = "list_values", tag = "keys",
     params(("p" = u32, Path, description = "project"), ValuesAsked),
     responses((status = 200, body = Answer<Vec<ValueRow>>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn values(

@@ -65,7 +65,7 @@ pub(super) async fn log_rows(
 }
 
 /// Log records, newest first.
-#[utoipa::path(post, path = "/projects/{p}/logs/search", tag = "logs", request_body = Search,
+#[utoipa::path(post, path = "/projects/{p}/logs/search", operation_id = "search_logs", tag = "logs", request_body = Search,
     params(("p" = u32, Path, description = "project")),
     responses((status = 200, body = Answer<Vec<LogRow>>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn search(
@@ -130,7 +130,7 @@ struct LogSeries {
 }
 
 /// How many log records, by severity and time.
-#[utoipa::path(post, path = "/projects/{p}/logs/histogram", tag = "logs", request_body = Chart,
+#[utoipa::path(post, path = "/projects/{p}/logs/histogram", operation_id = "log_histogram", tag = "logs", request_body = Chart,
     params(("p" = u32, Path, description = "project")),
     responses((status = 200, body = Answer<LogChart>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn histogram(

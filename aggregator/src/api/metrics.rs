@@ -34,7 +34,7 @@ pub(super) struct Metric {
 }
 
 /// The metrics of a project.
-#[utoipa::path(get, path = "/projects/{p}/metrics", tag = "metrics",
+#[utoipa::path(get, path = "/projects/{p}/metrics", operation_id = "list_metrics", tag = "metrics",
     params(("p" = u32, Path, description = "project"), TimeParams),
     responses((status = 200, body = Answer<Vec<Metric>>), (status = 404, body = ErrorBody)))]
 pub(super) async fn list(
@@ -97,7 +97,7 @@ struct MetricLine {
 }
 
 /// A metric over time.
-#[utoipa::path(post, path = "/projects/{p}/metrics/query", tag = "metrics", request_body = MetricChart,
+#[utoipa::path(post, path = "/projects/{p}/metrics/query", operation_id = "query_metric", tag = "metrics", request_body = MetricChart,
     params(("p" = u32, Path, description = "project")),
     responses((status = 200, body = Answer<MetricLines>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn query(

@@ -26,7 +26,7 @@ pub(super) struct ProjectDetail {
 }
 
 /// A project and how to send to it.
-#[utoipa::path(get, path = "/projects/{p}", tag = "projects", params(("p" = u32, Path, description = "project")),
+#[utoipa::path(get, path = "/projects/{p}", operation_id = "show_project", tag = "projects", params(("p" = u32, Path, description = "project")),
     responses((status = 200, body = ProjectDetail), (status = 404, body = ErrorBody)))]
 pub(super) async fn show(
     State(state): State<ApiState>,

@@ -54,7 +54,7 @@ impl From<RecentArrival> for Arrived {
 }
 
 /// Server-sent events: the last fifty arrivals, then each as it comes.
-#[utoipa::path(get, path = "/projects/{p}/ingest/recent", tag = "projects",
+#[utoipa::path(get, path = "/projects/{p}/ingest/recent", operation_id = "stream_recent", tag = "projects",
     params(("p" = u32, Path, description = "project")),
     responses((status = 200, body = Arrived, content_type = "text/event-stream"), (status = 404, body = ErrorBody)))]
 pub(super) async fn stream(

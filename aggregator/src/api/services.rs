@@ -25,7 +25,7 @@ pub(super) struct Service {
 }
 
 /// Services, the busiest first.
-#[utoipa::path(get, path = "/projects/{p}/services", tag = "services",
+#[utoipa::path(get, path = "/projects/{p}/services", operation_id = "list_services", tag = "services",
     params(("p" = u32, Path, description = "project"), TimeParams),
     responses((status = 200, body = Answer<Vec<Service>>), (status = 404, body = ErrorBody)))]
 pub(super) async fn list(

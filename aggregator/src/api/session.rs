@@ -42,7 +42,7 @@ pub(super) struct Login {
 }
 
 /// Who is signed in.
-#[utoipa::path(get, path = "/session", tag = "session", responses(
+#[utoipa::path(get, path = "/session", operation_id = "show_session", tag = "session", responses(
     (status = 200, body = Session), (status = 401, body = ErrorBody)))]
 pub(super) async fn show(
     State(state): State<ApiState>,
@@ -52,7 +52,7 @@ pub(super) async fn show(
 }
 
 /// Signs in; the answer sets the session cookie.
-#[utoipa::path(post, path = "/session", tag = "session", request_body = Login, responses(
+#[utoipa::path(post, path = "/session", operation_id = "sign_in", tag = "session", request_body = Login, responses(
     (status = 200, body = Session), (status = 401, body = ErrorBody), (status = 429, body = ErrorBody)))]
 pub(super) async fn create(
     State(state): State<ApiState>,
@@ -81,7 +81,7 @@ pub(super) async fn create(
 }
 
 /// Signs out.
-#[utoipa::path(delete, path = "/session", tag = "session", responses(
+#[utoipa::path(delete, path = "/session", operation_id = "sign_out", tag = "session", responses(
     (status = 204, description = "signed out"), (status = 401, body = ErrorBody)))]
 pub(super) async fn end(State(state): State<ApiState>, signed: Signed) -> Result<Response, Error> {
     state.metadata.close_session(&signed.secret).await?;

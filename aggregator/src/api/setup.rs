@@ -34,14 +34,14 @@ pub(super) struct FirstUser {
 }
 
 /// Whether a first user is wanted.
-#[utoipa::path(get, path = "/setup", tag = "session", responses((status = 200, body = Setup)))]
+#[utoipa::path(get, path = "/setup", operation_id = "show_setup", tag = "session", responses((status = 200, body = Setup)))]
 pub(super) async fn show(State(state): State<ApiState>) -> Result<Json<Setup>, Error> {
     let needed = !state.metadata.any_user().await?;
     Ok(Json(Setup { needed }))
 }
 
 /// Creates the first user and signs in.
-#[utoipa::path(post, path = "/setup", tag = "session", request_body = FirstUser, responses(
+#[utoipa::path(post, path = "/setup", operation_id = "create_first_user", tag = "session", request_body = FirstUser, responses(
     (status = 200, body = Session), (status = 400, body = ErrorBody),
     (status = 403, body = ErrorBody), (status = 409, body = ErrorBody), (status = 429, body = ErrorBody)))]
 pub(super) async fn create(

@@ -48,7 +48,7 @@ impl From<ListedSpan> for SpanRow {
 }
 
 /// Spans, newest first.
-#[utoipa::path(post, path = "/projects/{p}/spans/search", tag = "spans", request_body = Search,
+#[utoipa::path(post, path = "/projects/{p}/spans/search", operation_id = "search_spans", tag = "spans", request_body = Search,
     params(("p" = u32, Path, description = "project")),
     responses((status = 200, body = Answer<Vec<SpanRow>>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn search(
@@ -100,7 +100,7 @@ pub(super) struct SpanChart {
 }
 
 /// Rate, errors and durations over time.
-#[utoipa::path(post, path = "/projects/{p}/spans/timeseries", tag = "spans", request_body = Chart,
+#[utoipa::path(post, path = "/projects/{p}/spans/timeseries", operation_id = "span_timeseries", tag = "spans", request_body = Chart,
     params(("p" = u32, Path, description = "project")),
     responses((status = 200, body = Answer<SpanChart>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn timeseries(

@@ -43,7 +43,7 @@ fn around(window: Window) -> Window {
 }
 
 /// The tree of a trace, in columns.
-#[utoipa::path(get, path = "/projects/{p}/traces/{id}/outline", tag = "traces",
+#[utoipa::path(get, path = "/projects/{p}/traces/{id}/outline", operation_id = "trace_outline", tag = "traces",
     params(("p" = u32, Path, description = "project"), ("id" = String, Path, description = "trace id, hex")),
     responses((status = 200, body = Answer<Outline>), (status = 404, body = ErrorBody)))]
 pub(super) async fn outline(
@@ -117,7 +117,7 @@ struct SpanLink {
 }
 
 /// Some spans of a trace, with all they have.
-#[utoipa::path(post, path = "/projects/{p}/traces/{id}/spans", tag = "traces", request_body = SpanIds,
+#[utoipa::path(post, path = "/projects/{p}/traces/{id}/spans", operation_id = "trace_spans", tag = "traces", request_body = SpanIds,
     params(("p" = u32, Path, description = "project"), ("id" = String, Path, description = "trace id, hex")),
     responses((status = 200, body = Answer<Vec<Span>>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn spans(
@@ -219,7 +219,7 @@ fn describe(row: FullSpan, resources: &HashMap<u64, Pairs>) -> Span {
 }
 
 /// The log records of a trace, oldest first.
-#[utoipa::path(get, path = "/projects/{p}/traces/{id}/logs", tag = "traces",
+#[utoipa::path(get, path = "/projects/{p}/traces/{id}/logs", operation_id = "trace_logs", tag = "traces",
     params(("p" = u32, Path, description = "project"), ("id" = String, Path, description = "trace id, hex")),
     responses((status = 200, body = Answer<Vec<LogRow>>), (status = 404, body = ErrorBody)))]
 pub(super) async fn logs(

@@ -33,7 +33,7 @@ pub(super) struct TraceRow {
 }
 
 /// Traces with a span for which all filters hold, newest first.
-#[utoipa::path(post, path = "/projects/{p}/traces/search", tag = "traces", request_body = Search,
+#[utoipa::path(post, path = "/projects/{p}/traces/search", operation_id = "search_traces", tag = "traces", request_body = Search,
     params(("p" = u32, Path, description = "project")),
     responses((status = 200, body = Answer<Vec<TraceRow>>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn search(
@@ -139,7 +139,7 @@ pub(super) fn trace_not_found() -> Error {
 }
 
 /// Where a trace is, among all projects that the user may see.
-#[utoipa::path(get, path = "/traces/{id}", tag = "traces", params(("id" = String, Path, description = "trace id, hex")),
+#[utoipa::path(get, path = "/traces/{id}", operation_id = "find_trace", tag = "traces", params(("id" = String, Path, description = "trace id, hex")),
     responses((status = 200, body = Answer<Vec<TracePlace>>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn find(
     State(state): State<ApiState>,

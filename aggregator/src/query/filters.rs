@@ -173,8 +173,8 @@ fn push_one(
     let spans = table == Table::Spans;
     let logs = table == Table::Logs;
     match filter.key.as_str() {
-        "service.name" => push_text(sql, "toString(service)", "service != ''", filter, op),
-        "name" if spans => push_text(sql, "toString(name)", "name != ''", filter, op),
+        "service.name" => push_text(sql, "service", "service != ''", filter, op),
+        "name" if spans => push_text(sql, "name", "name != ''", filter, op),
         "status" if spans => push_word(sql, "toString(status)", filter, op),
         "status_message" if spans => {
             push_text(sql, "status_message", "status_message != ''", filter, op)

@@ -53,13 +53,13 @@ fn push_end(sql: &mut Sql, part: Option<&str>) {
 /// Attribute keys of items and of their resources, the most frequent first.
 pub fn keys(scope: &Scope, window: Window, of: Items, part: Option<&str>) -> Select<Counted> {
     let mut sql = Sql::new(
-        "SELECT toString(word) AS word, sum(items) AS items FROM \
-         (SELECT arrayJoin(keys) AS word, count() AS items FROM (SELECT mapKeys(attributes) AS keys",
+        "SELECT toString(w) AS word, sum(n) AS items FROM \
+         (SELECT arrayJoin(keys) AS w, count() AS n FROM (SELECT mapKeys(attributes) AS keys",
     );
     sql.from(table(of), scope, window).limit(LOOKED_AT);
     sql.push(
-        ") GROUP BY word UNION ALL SELECT arrayJoin(r.keys) AS word, sum(s.items) AS items FROM \
-         (SELECT resource_id, count() AS items FROM (SELECT resource_id",
+        ") GROUP BY w UNION ALL SELECT arrayJoin(r.keys) AS w, sum(s.n) AS n FROM \
+         (SELECT resource_id, count() AS n FROM (SELECT resource_id",
     );
     sql.from(table(of), scope, window).limit(LOOKED_AT);
     sql.push(
@@ -67,7 +67,7 @@ pub fn keys(scope: &Scope, window: Window, of: Items, part: Option<&str>) -> Sel
          (SELECT resource_id, any(mapKeys(attributes)) AS keys",
     );
     sql.from(Table::Resources, scope, EVER);
-    sql.push(" GROUP BY resource_id) AS r ON r.resource_id = s.resource_id GROUP BY word)");
+    sql.push(" GROUP BY resource_id) AS r ON r.resource_id = s.resource_id GROUP BY w)");
     sql.push(" GROUP BY word");
     push_end(&mut sql, part);
     sql.finish()
@@ -98,27 +98,27 @@ pub fn values(
         return sql.finish();
     }
     let mut sql = Sql::new(
-        "SELECT word, sum(items) AS items FROM \
-         (SELECT word, count() AS items FROM (SELECT attributes[",
+        "SELECT w AS word, sum(n) AS items FROM \
+         (SELECT w, count() AS n FROM (SELECT attributes[",
     );
-    sql.text(key).push("] AS word");
+    sql.text(key).push("] AS w");
     sql.from(table(of), scope, window);
     sql.push(" AND mapContains(attributes, ")
         .text(key)
         .push(")")
         .limit(LOOKED_AT);
     sql.push(
-        ") GROUP BY word UNION ALL SELECT r.word AS word, sum(s.items) AS items FROM \
-         (SELECT resource_id, count() AS items FROM (SELECT resource_id",
+        ") GROUP BY w UNION ALL SELECT r.w AS w, sum(s.n) AS n FROM \
+         (SELECT resource_id, count() AS n FROM (SELECT resource_id",
     );
     sql.from(table(of), scope, window).limit(LOOKED_AT);
     sql.push(") GROUP BY resource_id) AS s INNER JOIN (SELECT resource_id, any(attributes[");
-    sql.text(key).push("]) AS word");
+    sql.text(key).push("]) AS w");
     sql.from(Table::Resources, scope, EVER);
     sql.push(" AND mapContains(attributes, ")
         .text(key)
         .push(")");
-    sql.push(" GROUP BY resource_id) AS r ON r.resource_id = s.resource_id GROUP BY word)");
+    sql.push(" GROUP BY resource_id) AS r ON r.resource_id = s.resource_id GROUP BY w)");
     sql.push(" GROUP BY word");
     push_end(&mut sql, part);
     sql.finish()
