@@ -1,6 +1,6 @@
 //! The group commit, and the change from one segment file to the next.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 
 use petrel_wire::{AgentId, BatchId, Sealed};
 
@@ -121,14 +121,16 @@ impl Owner {
         sender: Sender,
         claims: &'a mut HashMap<Sender, Window>,
     ) -> Result<&'a Window, Fault> {
-        if !claims.contains_key(&sender) {
-            let window = match self.ledger.get(&sender) {
-                Some(window) => window.clone(),
-                None => self.state()?.window(&sender)?.unwrap_or_default(),
-            };
-            claims.insert(sender, window);
+        match claims.entry(sender) {
+            hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
+            hash_map::Entry::Vacant(unknown) => {
+                let window = match self.ledger.get(&sender) {
+                    Some(window) => window.clone(),
+                    None => self.state()?.window(&sender)?.unwrap_or_default(),
+                };
+                Ok(unknown.insert(window))
+            }
         }
-        Ok(&claims[&sender])
     }
 
     /// The state file, opened again if its handle was given up.

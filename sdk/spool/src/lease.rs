@@ -210,8 +210,9 @@ impl Owner {
     }
 
     fn segment(&mut self, number: u64) -> Result<&Segment, Fault> {
-        if number == self.active && self.writer.is_some() {
-            return Ok(self.writer.as_ref().expect("just looked"));
+        // A segment that is written is read through the same handle.
+        if let Some(writer) = self.writer.as_ref().filter(|_| number == self.active) {
+            return Ok(writer);
         }
         if self.reader.as_ref().is_none_or(|(open, _)| *open != number) {
             self.reader = None;

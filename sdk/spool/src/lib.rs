@@ -187,7 +187,7 @@ struct Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let _owner_may_be_gone = self.requests.send(Request::Close(None));
+        let _owner_may_be_gone = self.requests.send(Request::Close(oneshot::channel().0));
     }
 }
 
@@ -305,12 +305,7 @@ impl Spool {
     /// handles get [`SpoolError::Closed`] from then on.
     pub async fn close(self) {
         let (reply, done) = oneshot::channel();
-        if self
-            .shared
-            .requests
-            .send(Request::Close(Some(reply)))
-            .is_ok()
-        {
+        if self.shared.requests.send(Request::Close(reply)).is_ok() {
             // An error means that the owner had stopped before, which is what we wanted.
             let _stopped = done.await;
         }

@@ -81,7 +81,7 @@ pub(crate) enum Request {
         limit: usize,
         reply: Reply<Vec<DeadLetter>>,
     },
-    Close(Option<oneshot::Sender<()>>),
+    Close(oneshot::Sender<()>),
 }
 
 #[derive(Debug)]
@@ -159,7 +159,7 @@ struct Turn {
     flushes: Vec<Reply<()>>,
     renewals: Vec<Reply<(AgentId, u32)>>,
     exports: Vec<(usize, Reply<Vec<DeadLetter>>)>,
-    close: Option<Option<oneshot::Sender<()>>>,
+    close: Option<oneshot::Sender<()>>,
 }
 
 /// Idle owners wake up this often to forget callers that have gone.
@@ -236,7 +236,7 @@ impl Owner {
             match first {
                 Ok(request) => self.take(request, &mut turn),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => turn.close = Some(None),
+                Err(RecvTimeoutError::Disconnected) => turn.close = Some(oneshot::channel().0),
             }
             let mut bytes = 0;
             while bytes < self.tuning.group_bytes && turn.close.is_none() {
@@ -255,9 +255,7 @@ impl Owner {
                 drop(self.reader.take());
                 drop(self.state.take());
                 drop(self.lock.take());
-                if let Some(reply) = reply {
-                    let _nobody_waits = reply.send(());
-                }
+                let _nobody_may_wait = reply.send(());
                 return;
             }
         }
@@ -305,7 +303,7 @@ impl Owner {
     }
 
     /// Does the work of one turn; `Some` if it was the last.
-    fn turn(&mut self, turn: Turn) -> Option<Option<oneshot::Sender<()>>> {
+    fn turn(&mut self, turn: Turn) -> Option<oneshot::Sender<()>> {
         self.lease_waiters.retain(|w| !w.reply.is_closed());
         self.cut_waiters.retain(|w| !w.reply.is_closed());
         let answers = self.append(turn.appends);

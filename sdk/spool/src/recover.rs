@@ -6,7 +6,7 @@
 //! in doubt, and numbering starts afresh.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -381,14 +381,13 @@ impl Recovery {
         let mut headers = Vec::new();
         let mut open = Some(segment);
         let mut sound = true;
-        let last = match open.as_ref().map(Segment::last) {
-            Some(Ok(last)) => last.unwrap_or(shelf.manifest.last),
-            _ => {
-                // Its index is damaged: look number by number, as far as anything is found.
-                sound = false;
-                open = None;
-                u64::MAX
-            }
+        let last = if let Some(Ok(last)) = open.as_ref().map(Segment::last) {
+            last.unwrap_or(shelf.manifest.last)
+        } else {
+            // Its index is damaged: look number by number, as far as anything is found.
+            sound = false;
+            open = None;
+            u64::MAX
         };
         let mut misses = 0;
         let mut seq = shelf.manifest.meta.first;
@@ -484,13 +483,13 @@ fn note_claims(
     for header in headers {
         if let Some(origin) = &header.origin {
             let sender = Sender::of(header.project, origin);
-            if !ledger.contains_key(&sender) {
-                let window = look_up(&sender)?.unwrap_or_default();
-                ledger.insert(sender, window);
-            }
-            if let Some(window) = ledger.get_mut(&sender) {
-                window.mark(origin);
-            }
+            let window = match ledger.entry(sender) {
+                hash_map::Entry::Occupied(known) => known.into_mut(),
+                hash_map::Entry::Vacant(unknown) => {
+                    unknown.insert(look_up(&sender)?.unwrap_or_default())
+                }
+            };
+            window.mark(origin);
         }
     }
     Ok(())

@@ -1,0 +1,11 @@
+//! The spool's promises on a real directory, and under every fault that can be simulated.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail loudly too"
+)]
+
+mod entries;
+mod power_cut;
+mod promises;
+mod sim_disk;
