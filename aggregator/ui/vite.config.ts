@@ -7,7 +7,11 @@ const api = process.env.PETREL_API ?? 'http://127.0.0.1:14399'
 
 export default defineConfig({
   plugins: [react(), tailwind()],
-  server: { host: '127.0.0.1', proxy: { '/api': api } },
+  server: {
+    host: '127.0.0.1',
+    // The Host header goes through, because the API refuses what comes from another site's page.
+    proxy: { '/api': { target: api, changeOrigin: false } },
+  },
   build: {
     target: 'es2022',
     // The policy `default-src 'self'` forbids data: URLs, so nothing is inlined.

@@ -106,7 +106,7 @@ await test('sign-in refuses in words, and brings back the link that was asked fo
   await page.getByLabel('Email').fill('a@example.com')
   await page.getByLabel('Password').fill('wrong')
   await page.getByRole('button', { name: 'Sign in' }).click()
-  await visible(page.getByText('Email or password is wrong.'))
+  await visible(page.getByText('No user has this address and password'))
   await page.getByLabel('Password').fill('right enough')
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.waitForURL(/\/p\/1\/logs\?last=3h$/)

@@ -71,14 +71,14 @@ async function handle(request, response, state) {
     return enter()
   }
   if (route === 'POST /session') {
-    if (body.password === 'wrong') throw new Reply(401, 'bad_credentials', 'Email or password is wrong.')
+    if (body.password === 'wrong') throw new Reply(401, 'wrong_login', 'no user has this address and password')
     return enter()
   }
   if (route === 'DELETE /session') {
     state.sessions.delete(cookie)
     return send(response, 204)
   }
-  if (!known) throw new Reply(401, 'unauthorised', 'Please sign in.')
+  if (!known) throw new Reply(401, 'signed_out', 'you are not signed in')
   if (route === 'GET /session') return send(response, 200, session)
 
   const find = /^GET \/traces\/([0-9a-f]{32})$/.exec(route)

@@ -14,7 +14,7 @@ it('an error keeps the server’s code, message and hint', async () => {
   const error = await look()
   expect(error).toMatchObject({ status: 404, code: 'trace_not_found', hint: 'look again' })
   expect(isMissing(error)).toBe(true)
-  expect(explain(error)).toBe('no trace with this id is here')
+  expect(explain(error)).toBe('No trace with this id is here')
 })
 
 it('a proxy’s page in place of JSON still gives words', async () => {
@@ -34,10 +34,10 @@ it('no network is an error with advice, an abort is not', async () => {
 it('a session that ended is told to listeners, a wrong password is not', async () => {
   const ended = vi.fn()
   const off = onSessionEnded(ended)
-  answers(401, { error: { code: 'bad_credentials', message: 'no', hint: null } })
+  answers(401, { error: { code: 'wrong_login', message: 'no', hint: null } })
   await ask(api.POST('/api/v1/session', { body: { email: 'a', password: 'b' } })).catch(() => undefined)
   expect(ended).not.toHaveBeenCalled()
-  answers(401, { error: { code: 'not_signed_in', message: 'no', hint: null } })
+  answers(401, { error: { code: 'signed_out', message: 'no', hint: null } })
   await look()
   expect(ended).toHaveBeenCalledOnce()
   off()

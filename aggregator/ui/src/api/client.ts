@@ -41,7 +41,7 @@ async function send<T>(reply: Promise<Reply<T>>): Promise<Reply<T>> {
   }
   if (answer.response.ok) return answer
   const error = ApiError.of(answer.response.status, answer.error)
-  if (error.status === 401 && error.code !== 'bad_credentials' && !/\/(session|setup)$/.test(new URL(answer.response.url || 'http://x/').pathname)) {
+  if (error.status === 401 && error.code !== 'wrong_login' && !/\/(session|setup)$/.test(new URL(answer.response.url || 'http://x/').pathname)) {
     for (const notify of listeners) notify()
   }
   throw error

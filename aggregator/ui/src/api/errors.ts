@@ -45,6 +45,6 @@ export const isMissing = (error: unknown): boolean => error instanceof ApiError 
 
 /** One line for any failure. */
 export function explain(error: unknown): string {
-  if (error instanceof ApiError) return error.message
+  if (error instanceof ApiError) return error.message.charAt(0).toUpperCase() + error.message.slice(1)
   return error instanceof Error ? error.message : 'Something went wrong.'
 }

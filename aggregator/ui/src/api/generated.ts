@@ -1404,6 +1404,11 @@ export interface components {
             /** @description From the server's log; works once. */
             token: string;
         };
+        /**
+         * @description Whose keys.
+         * @enum {string}
+         */
+        Items: "traces" | "logs" | "metrics";
         /** @description A key and how many items have it. */
         KeyRow: {
             /** Format: int64 */
@@ -1724,8 +1729,6 @@ export interface components {
             count: number;
             value: string;
         };
-        /** @enum {string} */
-        Items: "traces" | "logs" | "metrics";
     };
     responses: never;
     parameters: never;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { formatBytes, formatCount, formatDuration, formatMetric, formatShare, parseDuration, plural } from './units'
+import { formatBytes, formatCount, formatDuration, formatMetric, formatRate, formatShare, parseDuration, plural } from './units'
 
 describe('durations', () => {
   it('keep three significant digits in the largest unit that fits', () => {
@@ -34,6 +34,13 @@ it('a share never rounds something to nothing', () => {
   expect(formatShare(1, 1_000_000)).toBe('<0.01%')
   expect(formatShare(0, 10)).toBe('0%')
   expect(formatShare(1, 3)).toBe('33.3%')
+})
+
+it('rates choose the unit that makes them readable', () => {
+  expect(formatRate(12.34)).toBe('12.3/s')
+  expect(formatRate(0.05)).toBe('3/min')
+  expect(formatRate(1 / 3600)).toBe('1/h')
+  expect(formatRate(0)).toBe('0/s')
 })
 
 it('metric values follow their unit', () => {

@@ -77,8 +77,10 @@ export function formatShare(part: number, all: number): string {
   return share < 0.01 ? '<0.01%' : `${threeDigits.format(share)}%`
 }
 
+/** `12/s`, `3.5/min`, `2/h`: the unit that makes the number readable. */
 export function formatRate(perSecond: number): string {
-  return perSecond >= 1 || perSecond === 0 ? `${formatCount(perSecond)}/s` : `${formatCount(perSecond * 60)}/min`
+  if (perSecond >= 1 || perSecond === 0) return `${formatCount(perSecond)}/s`
+  return perSecond * 60 >= 1 ? `${formatCount(perSecond * 60)}/min` : `${formatCount(perSecond * 3600)}/h`
 }
 
 /** A metric's value with the unit OpenTelemetry gave it (UCUM: `By`, `ms`, `s`, `1`, `{request}`). */

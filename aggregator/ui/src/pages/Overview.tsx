@@ -8,6 +8,7 @@ import type { ServiceRow } from '../api/types'
 import { ServiceName } from '../components/marks'
 import { useTime } from '../components/time'
 import { formatFilter } from '../lib/filters'
+import { visibleText } from '../lib/text'
 import { formatDuration, formatRate, formatShare, plural } from '../lib/units'
 import { Busy, Cost, Failure, Partial, Skeleton } from '../ui/states'
 import { NothingHere } from './NothingHere'
@@ -54,7 +55,10 @@ function OverviewPage() {
           ) : (
             <>
               <TriangleAlert size={15} className="translate-y-px text-warn" aria-hidden /> {plural(rows.length, 'service')}, {bad.length} with 2% errors or more:{' '}
-              {bad.slice(0, 3).map((s) => s.service).join(', ')}
+              {bad
+                .slice(0, 3)
+                .map((s) => visibleText(s.service).slice(0, 40))
+                .join(', ')}
             </>
           )}
         </p>

@@ -128,6 +128,7 @@ function Arrivals({ p }: { p: number }) {
       problem: () => setState('broken'),
       message: (one) => {
         key += 1
+        setState('open')
         const line = { ...one, key }
         setNow(Date.now())
         // After a reconnect the server replays what we have.
@@ -150,7 +151,7 @@ function Arrivals({ p }: { p: number }) {
             What arrives
           </h2>
           <span role="status" className="ml-auto text-xs text-muted">
-            {state === 'open' ? 'live' : state === 'connecting' ? 'connecting…' : 'connection lost, trying again…'}
+            {state === 'open' ? 'live' : state === 'connecting' ? 'listening…' : 'connection lost, trying again…'}
           </span>
         </div>
         <ul className="mt-2 grid grid-cols-3 gap-2">

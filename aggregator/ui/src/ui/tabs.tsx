@@ -18,7 +18,7 @@ export function Tabs({ tabs, value, onChange, label, fill = false }: {
           <Radix.Trigger
             key={tab.id}
             value={tab.id}
-            className="-mb-px flex h-9 items-center gap-1.5 border-b-2 border-transparent whitespace-nowrap focus-visible:rounded-sm focus-visible:outline-offset-[-3px] text-soft hover:text-text data-[state=active]:border-accent data-[state=active]:font-medium data-[state=active]:text-text"
+            className="-mx-1.5 -mb-px flex h-9 items-center gap-1.5 border-b-2 border-transparent px-1.5 whitespace-nowrap focus-visible:rounded-sm focus-visible:outline-offset-[-3px] text-soft hover:text-text data-[state=active]:border-accent data-[state=active]:font-medium data-[state=active]:text-text"
           >
             {tab.label}
           </Radix.Trigger>
