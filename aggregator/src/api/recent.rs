@@ -77,5 +77,7 @@ pub(super) async fn stream(
         let event = Event::default().json_data(Arrived::from(arrival));
         Ok(event.unwrap_or_else(|_| Event::default().comment("unreadable arrival")))
     });
-    Sse::new(events).keep_alive(KeepAlive::default())
+    // Headers go out with the first bytes: a quiet project must not look like a slow server.
+    let opened = stream::iter([Ok(Event::default().comment("listening"))]);
+    Sse::new(opened.chain(events)).keep_alive(KeepAlive::default())
 }
