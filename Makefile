@@ -11,7 +11,7 @@ UI_STAMP := target/stamps/ui-dist
 UI_DEPS  := target/stamps/ui-modules
 UI_FILES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help run test bench-agent prepare prepare-test binaries binaries check-rust check-ui test-rust test-ui clean-data longest
+.PHONY: help run test bench-agent prepare prepare-test binaries check-rust check-ui test-rust test-ui clean-data longest
 
 help:
 	@echo 'make run          build everything, start aggregator, agent and a demo application; Ctrl-C stops all'

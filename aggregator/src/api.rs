@@ -81,11 +81,14 @@ impl ApiState {
 }
 
 #[derive(OpenApi)]
-#[openapi(components(schemas(crate::query::keys::Items)), info(
-    title = "Petrel",
-    description = "What the UI asks the aggregator. Sign in with POST /session; the session is a cookie. \
+#[openapi(
+    components(schemas(crate::query::keys::Items)),
+    info(
+        title = "Petrel",
+        description = "What the UI asks the aggregator. Sign in with POST /session; the session is a cookie. \
         Errors are `{\"error\": {\"code\", \"message\", \"hint\"}}`."
-))]
+    )
+)]
 struct Description;
 
 fn routes() -> OpenApiRouter<ApiState> {

@@ -63,7 +63,7 @@ pub async fn run(
     metadata.upsert_projects(&config.projects).await?;
     metadata.upsert_users(&config.users).await?;
     let journal = open_journal(&config, &clock).await?;
-    let store = Store::start(&config, journal.clone(), Arc::clone(&clock)).await?;
+    let store = Store::start(&config, journal.clone(), Arc::clone(&clock))?;
     let store = Arc::new(store);
 
     let recent = Recent::new();

@@ -299,8 +299,7 @@ fn push_step(sql: &mut Sql, step_ms: i64) {
 pub fn steps(window: Window, step_ms: i64) -> Vec<i64> {
     let first = (window.from / NANOS_PER_MS).div_euclid(step_ms) * step_ms;
     let last = (window.to - 1) / NANOS_PER_MS;
-    (0..)
-        .map(|n| first + n * step_ms)
+    std::iter::successors(Some(first), |at| Some(at + step_ms))
         .take_while(|at| *at <= last)
         .collect()
 }

@@ -56,7 +56,7 @@ struct Running {
 impl Store {
     /// Starts the engine if it is embedded, brings the schema up to date as soon as somebody
     /// answers, and stores what is in `journal` from then on.
-    pub async fn start(
+    pub fn start(
         config: &Config,
         journal: Spool,
         clock: Arc<dyn Clock>,

@@ -58,7 +58,7 @@ pub struct Watched {
 pub fn routes(watched: Watched) -> Router {
     let (numbers, state) = (watched.clone(), watched);
     Router::new()
-        .route("/metrics", get(move || metrics(numbers)))
+        .route("/metrics", get(async move || metrics(&numbers)))
         .route(
             "/api/health",
             get(|| async { Json(serde_json::json!({ "status": "ok" })) }),
@@ -66,7 +66,7 @@ pub fn routes(watched: Watched) -> Router {
         .route("/ready", get(move || ready(state)))
 }
 
-async fn metrics(watched: Watched) -> impl IntoResponse {
+fn metrics(watched: &Watched) -> impl IntoResponse + use<> {
     let mut text = String::new();
     watched.ingest.counters().render(&mut text);
     journal_metrics(&watched.journal, watched.clock.as_ref(), &mut text);

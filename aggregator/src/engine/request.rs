@@ -81,8 +81,8 @@ impl Asked {
             && let Ok(decoded) = String::from_utf8(decoded)
             && let Some((user, password)) = decoded.split_once(':')
         {
-            self.user = user.to_owned();
-            self.password = password.to_owned();
+            user.clone_into(&mut self.user);
+            password.clone_into(&mut self.password);
         }
         if let Some(user) = text("x-clickhouse-user") {
             user.clone_into(&mut self.user);

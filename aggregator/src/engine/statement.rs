@@ -98,8 +98,8 @@ impl<'a> Iterator for Tokens<'a> {
                 self.rest = rest.find('\n').map_or("", |end| &rest[end..]);
                 continue;
             }
-            if rest.starts_with("/*") {
-                self.rest = rest[2..].find("*/").map_or("", |end| &rest[end + 4..]);
+            if let Some(comment) = rest.strip_prefix("/*") {
+                self.rest = comment.find("*/").map_or("", |end| &comment[end + 2..]);
                 continue;
             }
             return Some(self.token(first));

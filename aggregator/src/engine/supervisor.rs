@@ -197,10 +197,10 @@ impl Supervisor {
                     return;
                 }
                 Ok(status) => {
-                    error!(%status, pause_ms = pause.as_millis(), "the engine has died; starting it again")
+                    error!(%status, pause_ms = pause.as_millis(), "the engine has died; starting it again");
                 }
                 Err(error) => {
-                    error!(%error, pause_ms = pause.as_millis(), "the engine cannot be started; trying again")
+                    error!(%error, pause_ms = pause.as_millis(), "the engine cannot be started; trying again");
                 }
             }
             let state = self.shared.lock();

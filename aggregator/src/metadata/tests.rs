@@ -1,6 +1,7 @@
 //! The same scenarios on SQLite and on PostgreSQL.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ macro_rules! scenarios {
                 let dir = tempfile::tempdir().unwrap();
                 let hand = Hand::shared();
                 let database = Database::Sqlite(dir.path().join("meta data?#%.sqlite"));
-                let metadata = Metadata::open(&database, hand.clone()).await.unwrap();
+                let metadata = Metadata::open(&database, Arc::<Hand>::clone(&hand)).await.unwrap();
                 scenario::$name(metadata, hand).await;
             }
         )*
@@ -78,8 +79,10 @@ async fn postgresql_behaves_the_same() {
         eprintln!("on PostgreSQL: {name}");
         let database = server.create_database(&name[..name.len().min(60)]).await;
         let hand = Hand::shared();
-        let metadata = Metadata::open(&database, hand.clone()).await.unwrap();
-        scenario(metadata.clone(), hand.clone()).await;
+        let metadata = Metadata::open(&database, Arc::<Hand>::clone(&hand))
+            .await
+            .unwrap();
+        scenario(metadata.clone(), Arc::clone(&hand)).await;
         metadata.close().await;
     }
     refuses_a_newer_schema(&server.create_database("newer").await).await;

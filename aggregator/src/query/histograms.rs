@@ -265,7 +265,9 @@ mod tests {
 
     fn merged(points: &[Distribution]) -> Merged {
         let mut merged = Merged::default();
-        points.iter().for_each(|point| merged.add(point));
+        for point in points {
+            merged.add(point);
+        }
         merged
     }
 

@@ -134,7 +134,7 @@ struct Family<'a> {
     monotonic: bool,
 }
 
-impl<'a> Family<'a> {
+impl Family<'_> {
     fn temporality(&self) -> u8 {
         match self.temporality {
             Temporality::Unspecified => 0,

@@ -284,7 +284,7 @@ pub(super) fn put_id<'a>(map: &mut Map<'a>, key: &'a str, id: &[u8], length: usi
 pub(super) fn put_scope<'a>(map: &mut Map<'a>, attributes: Attributes<'a>, buffer: &mut String) {
     if attributes.clone().next().is_some() {
         map.put_with("otel.scope.attributes", buffer, |out| {
-            attributes.write_json(out)
+            attributes.write_json(out);
         });
     }
 }

@@ -182,7 +182,7 @@ impl Carrier {
                     Some([left, right]) => waiting.extend([right, left]),
                     None => {
                         self.bury(&piece, None, 0, &format!("encoding failed: {panic}"))
-                            .await
+                            .await;
                     }
                 },
             }

@@ -2,10 +2,13 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a helper that fails is a test that fails"
 )]
 
+mod api;
 mod check;
 mod ingest;
 mod sender;
 mod serve;
+mod store;

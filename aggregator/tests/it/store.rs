@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
-use petrel_aggregator::clickhouse::{ClickHouse, access_file};
+use petrel_aggregator::clickhouse::access_file;
 use petrel_aggregator::config::{Config, Ttl};
 use petrel_aggregator::engine::Access;
 use petrel_aggregator::rows::{self, Source};
@@ -43,8 +43,10 @@ struct Running {
 
 impl Running {
     async fn start(dir: &Path) -> Self {
-        let mut config = Config::default();
-        config.data_dir = dir.to_owned();
+        let config = Config {
+            data_dir: dir.to_owned(),
+            ..Config::default()
+        };
         Self::start_with(config).await
     }
 
@@ -56,7 +58,6 @@ impl Running {
         )
         .unwrap();
         let store = Store::start(&config, journal.clone(), clock)
-            .await
             .expect("the engine starts; `make target/engine/libchdb.so` fetches its library");
         let running = Self {
             config,
@@ -338,10 +339,8 @@ async fn every_field_of_a_span_can_be_read_back() {
         ("otel.dropped_attributes_count", "3"),
         ("otel.scope.attributes", "{\"s\":\"x\"}"),
     ] {
-        let read = running.cell(&format!(
-            "SELECT attributes['{key}'] FROM spans WHERE name LIKE 'GET%'"
-        ));
-        assert_eq!(read.await, value, "{key}");
+        let sql = format!("SELECT attributes['{key}'] FROM spans WHERE name LIKE 'GET%'");
+        assert_eq!(running.cell(&sql).await, value, "{key}");
     }
     let same = "SELECT attributes['text'] = 'it\\'s \"quoted\"\\n\\0', mapContains(attributes, 'nothing'), \
         resource['host.name'] = 'h\\t1', resource['service.name'] FROM spans WHERE name LIKE 'GET%'";

@@ -31,10 +31,6 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// Starts counting monotonic time from now.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the clock that everyone else takes"
-    )]
     pub fn new() -> Self {
         Self {
             started: Instant::now(),

@@ -18,7 +18,7 @@ const LIMITS: Limits = Limits {
 
 /// The OTLP reader: never panics, takes nothing that prost refuses, and everything that can be
 /// done with a batch can be done with what it took.
-pub fn otlp(data: &[u8]) {
+pub(crate) fn otlp(data: &[u8]) {
     for signal in Signal::ALL {
         let Ok(batch) = Batch::from_protobuf(signal, data.to_vec().into(), &LIMITS) else {
             continue;
@@ -32,7 +32,7 @@ pub fn otlp(data: &[u8]) {
 }
 
 /// Unpacking a sealed body of unknown origin: bounded, whatever it is.
-pub fn unpack(data: &[u8]) {
+pub(crate) fn unpack(data: &[u8]) {
     for signal in Signal::ALL {
         let sealed = Sealed::from_parts(signal, 0, 0, data.to_vec().into());
         if let Ok(batch) = sealed.unpack(&LIMITS) {
@@ -43,7 +43,7 @@ pub fn unpack(data: &[u8]) {
 }
 
 /// The JSON translation: never panics, and what it makes is a request.
-pub fn json(data: &[u8]) {
+pub(crate) fn json(data: &[u8]) {
     for signal in Signal::ALL {
         if let Ok(batch) = Batch::from_json(signal, data, &LIMITS) {
             assert!(is_decoded_by_prost(signal, batch.bytes()));

@@ -462,7 +462,7 @@ fn drop_spans(request: &mut ExportTraceServiceRequest, dropped: &[bool]) {
     let mut verdicts = dropped.iter().copied().cycle();
     for resource in &mut request.resource_spans {
         let scopes = resource.scope_spans.len();
-        for known in &mut resource.resource {
+        if let Some(known) = &mut resource.resource {
             sweep(&mut known.attributes);
         }
         resource.scope_spans.retain_mut(|scope| {

@@ -1,7 +1,7 @@
 //! The spool's promises on a real directory, and under every fault that can be simulated.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
+    clippy::print_stdout,
     reason = "helpers of tests fail loudly too"
 )]
 

@@ -77,13 +77,6 @@ impl World {
         }
         Ok(self.dead)
     }
-
-    fn allocated(&self) -> u64 {
-        let used: BTreeSet<usize> = self.names.values().copied().collect();
-        used.iter()
-            .map(|inode| self.inodes[*inode].blocks.len() as u64 * BLOCK)
-            .sum()
-    }
 }
 
 impl Inode {

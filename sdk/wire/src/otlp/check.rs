@@ -67,7 +67,7 @@ impl Walk<'_> {
     ) -> Result<(), Malformed> {
         let mut seen = 0_u32;
         let mut elements = 0_u32;
-        let whole = std::mem::replace(&mut self.cursor.bytes, &[]);
+        let whole = std::mem::take(&mut self.cursor.bytes);
         self.cursor.bytes = &whole[..end];
         while self.cursor.at < end {
             let start = self.cursor.at;

@@ -15,7 +15,7 @@ pub(super) struct Message {
 }
 
 /// One more than the largest field number in use.
-const SLOTS: usize = 17;
+pub(super) const SLOTS: usize = 17;
 
 /// A field of a message.
 #[derive(Clone, Copy)]
@@ -78,6 +78,13 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// A number or a truth value: packed when repeated.
+    pub(super) fn is_number(self) -> bool {
+        !matches!(self, Self::Message(_) | Self::Text | Self::Bytes | Self::Id)
+    }
+}
+
 impl Message {
     #[inline]
     pub(super) fn field(&self, number: u32) -> Option<&Spec> {
@@ -85,20 +92,48 @@ impl Message {
     }
 
     /// By the name in JSON, or the name in the proto, which parsers of proto3 JSON take as well.
-    pub(super) fn named(&self, name: &str) -> Option<(u32, &Spec)> {
+    pub(super) fn named(&'static self, name: &str) -> Option<(u32, &'static Spec)> {
         let fields = self.fields.iter().zip(0_u32..);
         fields
             .filter_map(|(spec, number)| Some((number, spec.as_ref()?)))
-            .find(|(_, spec)| spec.name == name || camel(spec.name).eq(name.chars()))
+            .find(|(_, spec)| spec.is_named(name.as_bytes()))
     }
 }
 
-fn camel(name: &str) -> impl Iterator<Item = char> + '_ {
+impl Spec {
+    fn is_named(&self, name: &[u8]) -> bool {
+        let own = self.name.as_bytes();
+        // Names differ in their first letters and lengths: most are told apart here.
+        own.first() == name.first()
+            && name.len() <= own.len()
+            && (own == name || camel(self.name).eq(name.iter().copied()))
+    }
+}
+
+impl Times {
+    pub(super) fn is_repeated(self) -> bool {
+        matches!(self, Self::Many | Self::Items | Self::Groups)
+    }
+}
+
+/// The JSON name of a field.
+pub(super) fn camel(name: &str) -> impl Iterator<Item = u8> + '_ {
     let mut upper = false;
-    name.chars().filter_map(move |c| {
-        let this = std::mem::replace(&mut upper, c == '_');
-        (c != '_').then(|| if this { c.to_ascii_uppercase() } else { c })
+    name.bytes().filter_map(move |byte| {
+        let this = std::mem::replace(&mut upper, byte == b'_');
+        (byte != b'_').then(|| {
+            if this {
+                byte.to_ascii_uppercase()
+            } else {
+                byte
+            }
+        })
     })
+}
+
+/// Null in JSON is an `AnyValue` without a value.
+pub(super) fn is_any_value(message: &Message) -> bool {
+    std::ptr::eq(message, &raw const ANY_VALUE)
 }
 
 /// The request message of a signal.

@@ -137,7 +137,7 @@ impl<'a> Integers<'a> {
         }
     }
 
-    fn from_packed(&mut self) -> Option<u64> {
+    fn next_packed(&mut self) -> Option<u64> {
         let mut cursor = super::fields::Cursor::at(self.packed, 0);
         let value = if self.varint {
             cursor.varint()
@@ -155,7 +155,7 @@ impl Iterator for Integers<'_> {
     fn next(&mut self) -> Option<u64> {
         loop {
             if !self.packed.is_empty() {
-                return self.from_packed();
+                return self.next_packed();
             }
             let field = self.fields.next()?;
             if field.number != self.number {
