@@ -9,7 +9,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use rust_embed::Embed;
 
 #[derive(Embed)]
-#[folder = "$CARGO_MANIFEST_DIR/ui/dist"]
+#[folder = "ui/dist"]
 #[allow_missing = true]
 struct Dist;
 

@@ -175,7 +175,7 @@ spool: {{ dir: {dir}/agent, max_bytes: 2GiB, when_full: evict_oldest }}
         )
     }
 
-    /// Starts the aggregator and returns once it answers `/ready`.
+    /// Starts the aggregator and returns once it and its store are ready.
     pub fn start_aggregator(&mut self) -> anyhow::Result<()> {
         let mut command = Command::new(binary("petrel-aggregator"));
         command
@@ -184,7 +184,9 @@ spool: {{ dir: {dir}/agent, max_bytes: 2GiB, when_full: evict_oldest }}
             .env("PETREL_ENGINE_LIB", artefact("target/engine/libchdb.so"));
         let url = format!("http://127.0.0.1:{}/ready", self.http_port);
         self.aggregator = Some(self.started("aggregator", &mut command, &url)?);
-        Ok(())
+        wait_until(START, "the store is ready", || {
+            Ok(get(&url)?.1.contains(r#""store":"ok""#))
+        })
     }
 
     /// Starts the agent and returns once it answers `/health`.
@@ -232,17 +234,26 @@ spool: {{ dir: {dir}/agent, max_bytes: 2GiB, when_full: evict_oldest }}
 
     /// A counter or gauge of the agent, summed over its labels.
     pub fn agent_metric(&self, name: &str) -> anyhow::Result<f64> {
-        let (status, text) = get(&format!("http://127.0.0.1:{}/metrics", self.admin_port))?;
-        anyhow::ensure!(status == 200, "/metrics said {status}");
-        let lines = text.lines().filter(|line| {
-            line.strip_prefix(name)
-                .is_some_and(|rest| rest.starts_with(['{', ' ']))
-        });
-        let values = lines.map(|line| Ok(line.rsplit(' ').next().unwrap_or("").parse::<f64>()?));
-        let values: Vec<f64> = values.collect::<anyhow::Result<_>>()?;
-        anyhow::ensure!(!values.is_empty(), "the agent has no metric {name}");
-        Ok(values.into_iter().sum())
+        metric(self.admin_port, name)
     }
+
+    /// A counter or gauge of the aggregator, summed over its labels.
+    pub fn aggregator_metric(&self, name: &str) -> anyhow::Result<f64> {
+        metric(self.http_port, name)
+    }
+}
+
+fn metric(port: u16, name: &str) -> anyhow::Result<f64> {
+    let (status, text) = get(&format!("http://127.0.0.1:{port}/metrics"))?;
+    anyhow::ensure!(status == 200, "/metrics said {status}");
+    let lines = text.lines().filter(|line| {
+        line.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with(['{', ' ']))
+    });
+    let values = lines.map(|line| Ok(line.rsplit(' ').next().unwrap_or("").parse::<f64>()?));
+    let values: Vec<f64> = values.collect::<anyhow::Result<_>>()?;
+    anyhow::ensure!(!values.is_empty(), "there is no metric {name}");
+    Ok(values.into_iter().sum())
 }
 
 /// A plain GET for waiting: status and body.

@@ -139,6 +139,7 @@ fn a_hundred_thousand_spans_are_stored_once_and_redacted_through_kills_and_cuts(
     let acknowledged = ledger.count(Outcome::Acknowledged) as u64;
     wait_until(Duration::from_secs(180), "the backlog is stored", || {
         Ok(site.agent_metric("petrel_agent_spool_entries")? == 0.0
+            && site.aggregator_metric("aggregator_journal_entries")? == 0.0
             && site.count("SELECT count() FROM spans")? >= acknowledged)
     })?;
     let stored = site.sql("SELECT attributes['test.id'], count() FROM spans GROUP BY 1")?;
@@ -182,7 +183,7 @@ fn without_the_redactor_the_same_search_finds_the_secret_everywhere() -> anyhow:
         .post(url)
         .header("content-type", "application/x-protobuf")
         .body(body);
-    assert_eq!(runtime.block_on(sent.send())?.status(), 200);
+    assert_eq!(runtime.block_on(async { sent.send().await })?.status(), 200);
 
     site.agent.as_mut().expect("it runs").kill();
     assert!(
@@ -226,7 +227,7 @@ fn logs_lose_their_secrets_in_text_and_attributes() -> anyhow::Result<()> {
         .post(url)
         .header("content-type", "application/x-protobuf")
         .body(body);
-    assert_eq!(runtime.block_on(sent.send())?.status(), 200);
+    assert_eq!(runtime.block_on(async { sent.send().await })?.status(), 200);
     wait_until(Duration::from_secs(30), "the log record is stored", || {
         Ok(site.count("SELECT count() FROM logs")? == 1)
     })?;

@@ -41,6 +41,12 @@ pub fn to_protobuf(signal: Signal, text: &[u8], limits: &Limits) -> Result<Vec<u
         (Ok(Keys::NoneKnown), _) => Err(Malformed::NothingKnown { signal }),
         (Ok(Keys::Known | Keys::None), _) => Ok(to.out),
         (Err(_), Some(refused)) => Err(refused),
+        // The parser's own guard, for nesting of any kind.
+        (Err(error), None) if error.to_string().contains("recursion limit") => {
+            Err(Malformed::TooDeep {
+                limit: limits.depth,
+            })
+        }
         (Err(error), None) => Err(Malformed::Json {
             signal,
             reason: if to.path.is_empty() {

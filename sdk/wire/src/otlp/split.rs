@@ -172,6 +172,10 @@ impl Cut {
 
     /// Closes everything into a part, and opens the same containers again for the next one.
     fn finish_part(&mut self) {
+        // Nothing but headers so far: the part has not begun, and they stay in it.
+        if !self.path.iter().any(|open| open.used) {
+            return;
+        }
         let mut inner: Option<(u32, Vec<u8>)> = None;
         for (depth, open) in self.path.iter_mut().enumerate().rev() {
             // The request's own unknown fields go with the first part alone.

@@ -45,6 +45,8 @@ proptest! {
     ) {
         let bytes = generate::request(signal, &mut Choices(&choices));
         let json = reference_json(signal, &bytes);
+        // The reference writes what JSON has no number for as null, and then cannot read it either.
+        prop_assume!(!json.contains("ouble\":null") && !json.contains("Value\":null"));
         let batch = read(signal, &json).unwrap();
         let (expected, items) = rebuild::from_reference(signal, &bytes).unwrap();
         prop_assert_eq!(batch.items() as usize, items);
