@@ -116,7 +116,7 @@ fn cases() -> anyhow::Result<Vec<Case>> {
             Some("gzip"),
             b"not gzip",
             400,
-            "gzip",
+            "unpack",
         ),
         case(
             "a gzip bomb",
