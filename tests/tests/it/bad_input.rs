@@ -139,7 +139,7 @@ fn cases() -> anyhow::Result<Vec<Case>> {
             protobuf,
             None,
             &empty_spans,
-            400,
+            413,
             "spans",
         ),
     ])
