@@ -7,7 +7,7 @@ use petrel_wire::otlp::view::{self, MetricData, Number, Value};
 use petrel_wire::{Batch, Limits, Malformed, Signal};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use prost::Message as _;
+use prost::Message;
 
 use crate::generate::{self, Choices};
 use crate::{fuzz, rebuild};
@@ -20,18 +20,21 @@ fn reason(signal: Signal, text: &str) -> String {
     read(signal, text).unwrap_err().to_string()
 }
 
-/// The JSON of the request in `bytes` as opentelemetry-proto writes it.
-fn reference_json(signal: Signal, bytes: &[u8]) -> String {
+/// The JSON of the request in `bytes` as opentelemetry-proto writes it. Nothing for a request with
+/// numbers that JSON lacks: the reference writes them as null, which it cannot read back either.
+fn reference_json(signal: Signal, bytes: &[u8]) -> Option<String> {
+    fn json<M: Message + Default + std::fmt::Debug + serde::Serialize>(
+        bytes: &[u8],
+    ) -> Option<String> {
+        let request = M::decode(bytes).unwrap();
+        let shown = format!("{request:?}");
+        let finite = !shown.contains("NaN") && !shown.contains("inf");
+        finite.then(|| serde_json::to_string(&request).unwrap())
+    }
     match signal {
-        Signal::Traces => {
-            serde_json::to_string(&ExportTraceServiceRequest::decode(bytes).unwrap()).unwrap()
-        }
-        Signal::Logs => {
-            serde_json::to_string(&ExportLogsServiceRequest::decode(bytes).unwrap()).unwrap()
-        }
-        Signal::Metrics => {
-            serde_json::to_string(&ExportMetricsServiceRequest::decode(bytes).unwrap()).unwrap()
-        }
+        Signal::Traces => json::<ExportTraceServiceRequest>(bytes),
+        Signal::Logs => json::<ExportLogsServiceRequest>(bytes),
+        Signal::Metrics => json::<ExportMetricsServiceRequest>(bytes),
     }
 }
 
@@ -45,8 +48,8 @@ proptest! {
     ) {
         let bytes = generate::request(signal, &mut Choices(&choices));
         let json = reference_json(signal, &bytes);
-        // The reference writes what JSON has no number for as null, and then cannot read it either.
-        prop_assume!(!json.contains("ouble\":null") && !json.contains("Value\":null"));
+        prop_assume!(json.is_some());
+        let json = json.unwrap();
         let batch = read(signal, &json).unwrap();
         let (expected, items) = rebuild::from_reference(signal, &bytes).unwrap();
         prop_assert_eq!(batch.items() as usize, items);
@@ -60,7 +63,7 @@ proptest! {
         with in any::<u8>(),
     ) {
         let bytes = generate::request(Signal::Traces, &mut Choices(&choices));
-        let mut json = reference_json(Signal::Traces, &bytes).into_bytes();
+        let mut json = reference_json(Signal::Traces, &bytes).unwrap_or_else(|| "{}".to_owned()).into_bytes();
         let place = place.index(json.len());
         json[place] = with;
         fuzz::json(&json);
