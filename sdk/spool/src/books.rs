@@ -116,6 +116,8 @@ pub struct SpoolStats {
     pub limit_bytes: u64,
     /// Entries waiting or in flight.
     pub entries: u64,
+    /// Cuts that are handed out, or were before the last restart and wait to be handed out again.
+    pub cuts: u64,
     /// When the oldest waiting entry was accepted.
     pub oldest: Option<UnixNanos>,
     /// Files set aside because they could not be read, or were not ours; a person should look.

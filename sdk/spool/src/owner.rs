@@ -443,6 +443,7 @@ impl Owner {
             used_bytes: self.used_bytes(),
             limit_bytes: self.config.max_bytes,
             entries: self.shelves.values().map(Shelf::entries_here).sum(),
+            cuts: self.cuts.len() as u64,
             oldest: self.shelves.values().find_map(Shelf::oldest),
             quarantined_files: self.extras.quarantined(),
             commits: self.commits,

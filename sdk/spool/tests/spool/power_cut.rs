@@ -82,7 +82,7 @@ fn open_spool(disk: &SimDisk, evicting: bool) -> Result<Spool, SpoolError> {
 /// Random work until the power goes.
 async fn work(spool: &Spool, disk: &SimDisk, model: &mut Model, random: &mut Random) {
     let mut leases: Vec<Lease> = Vec::new();
-    let mut cuts: Vec<Cut> = Vec::new();
+    let mut cuts = cuts_that_came_back(spool, disk, model).await;
     for _ in 0..40 {
         if disk.is_dead() {
             break;
@@ -138,6 +138,22 @@ async fn work(spool: &Spool, disk: &SimDisk, model: &mut Model, random: &mut Ran
     disk.cut_now();
     // Dropped on a dead disk: as if they had never ended.
     drop((leases, cuts));
+}
+
+/// Takes the cuts of the last round, whose entries nobody else gets.
+async fn cuts_that_came_back(spool: &Spool, disk: &SimDisk, model: &mut Model) -> Vec<Cut> {
+    let mut cuts = Vec::new();
+    for _ in 0..spool.stats().cuts {
+        tokio::select! {
+            cut = spool.cut(1, 1) => if let Ok(cut) = cut {
+                let ids = cut.entries().iter().map(|(id, _)| *id).collect();
+                model.cuts.insert(cut.id(), ids);
+                cuts.push(cut);
+            },
+            () = patience(disk, model) => {}
+        }
+    }
+    cuts
 }
 
 /// Waits for the end; not for ever where eviction may have taken what the model waits for.
@@ -361,7 +377,7 @@ async fn run(seed: u64, lying: bool) -> Result<(), String> {
             disk = disk.after_a_cut(&mut random);
         }
         verify(&disk, &mut model).await?;
-        // Cuts that the model does not know would come back in front of ours.
+        // The next round learns from the spool which of them are still out.
         model.cuts.clear();
         let spool = open_spool(&disk, model.evicting).map_err(|error| error.to_string())?;
         spool.close().await;
