@@ -62,7 +62,7 @@ stop() {
   echo "stopped; data stays in $data"
 }
 trap stop EXIT
-trap 'exit 130' INT TERM
+trap 'exit 0' INT TERM # asked to stop, and did
 
 start() { # name, command...
   local name=$1
