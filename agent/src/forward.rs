@@ -470,10 +470,7 @@ fn halves(sealed: &Sealed) -> Vec<Sealed> {
     };
     let half = batch.bytes().len() / 2;
     let parts: Vec<Batch> = batch.split(half);
-    parts
-        .iter()
-        .map(|part| Sealed::pack(part, Sealed::LEVEL))
-        .collect()
+    parts.iter().map(Sealed::pack).collect()
 }
 
 fn report(ended: Result<(), JoinError>) {
@@ -491,12 +488,12 @@ mod tests {
 
     #[test]
     fn a_batch_is_cut_into_parts_with_the_same_items() {
-        let sealed = Sealed::pack(&testing::logs(9), Sealed::LEVEL);
+        let sealed = Sealed::pack(&testing::logs(9));
         let parts = halves(&sealed);
         assert!(parts.len() > 1);
         let items: u32 = parts.iter().map(Sealed::items).sum();
         assert_eq!(items, 9);
-        let single = Sealed::pack(&testing::logs(1), Sealed::LEVEL);
+        let single = Sealed::pack(&testing::logs(1));
         assert_eq!(halves(&single).len(), 1);
     }
 }

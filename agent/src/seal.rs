@@ -218,26 +218,14 @@ impl Commit {
     }
 }
 
-/// Joins and packs. `None` if the runtime is going down.
+/// Joins and packs. `None` if the runtime is going down, or there is nothing.
 async fn seal(parts: Vec<Batch>) -> Option<Sealed> {
     let bytes: usize = parts.iter().map(|part| part.bytes().len()).sum();
-    let pack = move || Sealed::pack(&join(parts), Sealed::LEVEL);
+    let pack = move || Sealed::pack_joined(&parts);
     if bytes > LARGE_BYTES {
-        tokio::task::spawn_blocking(pack).await.ok()
+        tokio::task::spawn_blocking(pack).await.ok().flatten()
     } else {
-        Some(pack())
-    }
-}
-
-fn join(mut parts: Vec<Batch>) -> Batch {
-    match (parts.len(), parts.pop()) {
-        (1, Some(only)) => only,
-        (_, Some(last)) => {
-            let signal = last.signal();
-            parts.push(last);
-            Batch::concat(signal, &parts)
-        }
-        (_, None) => unreachable!("a group is committed only when somebody waits in it"),
+        pack()
     }
 }
 

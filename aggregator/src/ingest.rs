@@ -183,9 +183,9 @@ fn service(batch: &Batch) -> Option<String> {
 /// Packs what a sender without identity sent; the journal keeps nothing loose.
 async fn seal(batch: Batch) -> Result<Sealed, Refused> {
     if batch.bytes().len() <= SMALL_BYTES {
-        return Ok(Sealed::pack(&batch, Sealed::LEVEL));
+        return Ok(Sealed::pack(&batch));
     }
-    tokio::task::spawn_blocking(move || Sealed::pack(&batch, Sealed::LEVEL))
+    tokio::task::spawn_blocking(move || Sealed::pack(&batch))
         .await
         .map_err(|_| Refused::busy("shutting down; send again elsewhere or later"))
 }

@@ -122,7 +122,7 @@ pub(crate) fn spans(count: usize) -> Vec<u8> {
 
 fn sealed(seq: u64, count: usize) -> (BatchId, Sealed) {
     let batch = Batch::from_protobuf(Signal::Traces, spans(count).into(), &Limits::default());
-    let sealed = Sealed::pack(&batch.unwrap(), Sealed::LEVEL);
+    let sealed = Sealed::pack(&batch.unwrap());
     let id = BatchId {
         agent: AgentId(9),
         epoch: 1,

@@ -75,7 +75,7 @@ impl Running {
             project: ProjectId(7),
             origin,
             accepted: UnixNanos(now()),
-            sealed: Sealed::pack(&batch, Sealed::LEVEL),
+            sealed: Sealed::pack(&batch),
         };
         drop(self.journal.append(entry).await.unwrap());
     }

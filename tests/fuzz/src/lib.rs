@@ -91,7 +91,7 @@ fn use_up(batch: &Batch) {
     }
     let parts = batch.clone().split(batch.bytes().len() / 3);
     assert_eq!(parts.iter().map(Batch::items).sum::<u32>(), batch.items());
-    let sealed = Sealed::pack(batch, Sealed::LEVEL);
+    let sealed = Sealed::pack(batch);
     let unpacked = sealed.unpack(&LIMITS).expect("what was sealed opens again");
     assert_eq!(&unpacked, batch);
 }

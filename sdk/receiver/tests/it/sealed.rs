@@ -9,7 +9,7 @@ use crate::door::{Served, client, spans};
 fn sealed() -> (BatchId, Sealed) {
     let bytes = spans(20).encode_to_vec().into();
     let batch = Batch::from_protobuf(Signal::Traces, bytes, &Limits::default()).unwrap();
-    let sealed = Sealed::pack(&batch, Sealed::LEVEL);
+    let sealed = Sealed::pack(&batch);
     let id = BatchId {
         agent: AgentId(1),
         epoch: 2,
