@@ -79,6 +79,7 @@ bench-agent: prepare-test $(UI_STAMP) target/peer/otelcol
 	cargo build --release --locked --workspace --bins
 	$(MAKE) --no-print-directory $(REDACT) CLI=target/release/petrel
 	target/release/load agent --peer target/peer/otelcol
+	target/release/load agent --per-request 100 --peer target/peer/otelcol
 
 # The OpenTelemetry Collector with what the comparison needs, built from its published modules.
 target/peer/otelcol: tests/load/otelcol.yaml

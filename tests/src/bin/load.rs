@@ -1,9 +1,10 @@
-//! What an agent costs, measured side by side: `load agent [--spans N] [--peer PATH]`.
+//! What an agent costs, measured side by side: `load agent [--spans N] [--per-request N] [--peer PATH]`.
 //!
 //! The agent under test is pinned to core 0; the generator and the sink, an OTLP/HTTP endpoint
 //! that acknowledges and remembers, share core 1. Every span that was acknowledged must arrive at
 //! the sink, counted after the run, or the run fails. Two phases: a closed loop of four senders
-//! (throughput, CPU, memory, bytes), then single spans at an easy rate (latency).
+//! (throughput, CPU, memory, bytes), then single spans at an easy rate (latency). A request has as
+//! many spans as an SDK's batch processor puts into one by default, unless told otherwise.
 //!
 //! Spans are about 420 bytes encoded, with fresh ids, times and parameters: repeated payloads
 //! would flatter the compression.
@@ -26,22 +27,24 @@ use petrel_tests::site::get;
 use petrel_tests::telemetry::{Ids, Resource, SpanDraft, traces_request};
 use petrel_wire::{Batch, Limits, Signal};
 
-const PER_REQUEST: usize = 100;
+/// `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` (OpenTelemetry specification, "Batch Span Processor").
+const PER_REQUEST: usize = 512;
 const SENDERS: usize = 4;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     anyhow::ensure!(
         arguments.next().as_deref() == Some("agent"),
-        "usage: load agent [--spans N] [--peer PATH]"
+        "usage: load agent [--spans N] [--per-request N] [--peer PATH]"
     );
-    let (mut spans, mut peer) = (500_000, None);
+    let (mut spans, mut per_request, mut peer) = (500_000, PER_REQUEST, None);
     while let Some(argument) = arguments.next() {
         let value = arguments
             .next()
             .with_context(|| format!("{argument} needs a value"))?;
         match argument.as_str() {
             "--spans" => spans = value.parse()?,
+            "--per-request" => per_request = value.parse()?,
             "--peer" => peer = Some(PathBuf::from(value)),
             _ => anyhow::bail!("unknown argument {argument}"),
         }
@@ -54,7 +57,7 @@ fn main() -> anyhow::Result<()> {
     ];
     subjects.extend(peer.map(Subject::Collector));
     say(&format!(
-        "{spans} spans, {PER_REQUEST} a request, {SENDERS} senders; {} bytes a span",
+        "{spans} spans, {per_request} a request, {SENDERS} senders; {} bytes a span",
         span_bytes()
     ));
     say(
@@ -65,7 +68,7 @@ fn main() -> anyhow::Result<()> {
             .worker_threads(2)
             .enable_all()
             .build()?;
-        say(&runtime.block_on(measure(&subject, spans))?);
+        say(&runtime.block_on(measure(&subject, spans, per_request))?);
     }
     Ok(())
 }
@@ -258,7 +261,7 @@ fn request(ids: &mut Ids, spans: usize) -> Vec<u8> {
 fn span_bytes() -> usize {
     request(&mut Ids::seeded(1), 1000).len() / 1000
 }
-async fn measure(subject: &Subject, spans: usize) -> anyhow::Result<String> {
+async fn measure(subject: &Subject, spans: usize, per_request: usize) -> anyhow::Result<String> {
     let dir = tempfile::tempdir()?;
     let sink = Sink::default();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -274,12 +277,12 @@ async fn measure(subject: &Subject, spans: usize) -> anyhow::Result<String> {
 
     // Bodies first: building them must not be on the clock of core 1 while it drives the load.
     let url = format!("http://127.0.0.1:{port}/v1/traces");
-    let requests = spans / PER_REQUEST / SENDERS;
+    let requests = spans / per_request / SENDERS;
     let bodies: Vec<Vec<Bytes>> = (0..SENDERS)
         .map(|sender| {
             let mut ids = Ids::seeded(sender as u64 * 7919 + 1);
             (0..requests)
-                .map(|_| Bytes::from(request(&mut ids, PER_REQUEST)))
+                .map(|_| Bytes::from(request(&mut ids, per_request)))
                 .collect()
         })
         .collect();
@@ -314,7 +317,7 @@ async fn measure(subject: &Subject, spans: usize) -> anyhow::Result<String> {
         latencies.extend(sender.await??);
     }
     let took = started.elapsed();
-    let acknowledged = (requests * PER_REQUEST * SENDERS) as u64;
+    let acknowledged = (requests * per_request * SENDERS) as u64;
     let deadline = Instant::now() + Duration::from_secs(60);
     let arrived = loop {
         let arrived = sink.spans()?;
