@@ -1,16 +1,67 @@
-//! A TCP relay that can be cut, and remembers every byte that went upstream.
+//! A TCP relay with weather: it can be cut, swallow everything, lose answers, crawl, or pretend to
+//! be a hotel's login page. On request it remembers every byte that went upstream.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
+
+/// What happens on the link now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weather {
+    /// Bytes pass.
+    #[default]
+    Clear,
+    /// Connections break in the middle of whatever they carry; new ones fail.
+    Cut,
+    /// Connections stay and are accepted, nothing passes: a peer that has gone without a word.
+    Hole,
+    /// Requests arrive, and the connection breaks as soon as the first byte of an answer comes.
+    LostAnswers,
+    /// A connection breaks after this many bytes upstream.
+    BreaksAfter(u64),
+    /// So many bytes pass in a second, each way and for each connection.
+    Slow(u32),
+    /// Whatever is asked, the answer is `200 OK` and a page of HTML.
+    Portal,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    weather: Weather,
+    next: u64,
+    open: BTreeMap<u64, [TcpStream; 2]>,
+    captured: Option<Vec<u8>>,
+}
 
 #[derive(Debug, Default)]
 struct Shared {
-    cut: AtomicBool,
-    open: Mutex<Vec<TcpStream>>,
-    captured: Mutex<Vec<u8>>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("relays do not panic")
+    }
+
+    /// The weather, once anything passes at all.
+    fn wait_for_passage(&self) -> Weather {
+        let state = self.state();
+        let hole = |state: &mut State| state.weather == Weather::Hole;
+        let state = self.changed.wait_while(state, hole);
+        state.expect("relays do not panic").weather
+    }
+
+    /// Takes the time that `bytes` take, unless the weather changes.
+    fn crawl(&self, bytes: usize, bytes_per_second: u32) {
+        let share = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
+        let pause = Duration::from_secs_f64(share / f64::from(bytes_per_second.max(1)));
+        let slow = |state: &mut State| matches!(state.weather, Weather::Slow(_));
+        let waited = self.changed.wait_timeout_while(self.state(), pause, slow);
+        drop(waited.expect("relays do not panic"));
+    }
 }
 
 /// Listens on a loopback port and relays to `upstream`.
@@ -21,22 +72,33 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts relaying.
+    /// Starts relaying and remembering.
     ///
     /// # Panics
     /// If the machine has no free port.
     pub fn to(upstream: u16) -> Self {
+        let proxy = Self::without_memory(upstream);
+        proxy.shared.state().captured = Some(Vec::new());
+        proxy
+    }
+
+    /// Starts relaying, for runs that send more than fits into memory.
+    ///
+    /// # Panics
+    /// If the machine has no free port.
+    pub fn without_memory(upstream: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let shared = Arc::new(Shared::default());
         let ours = Arc::clone(&shared);
         std::thread::spawn(move || {
             for down in listener.incoming().flatten() {
-                if ours.cut.load(Ordering::SeqCst) {
-                    drop(down.shutdown(Shutdown::Both));
-                    continue;
+                let weather = ours.state().weather;
+                match weather {
+                    Weather::Cut => drop(down.shutdown(Shutdown::Both)),
+                    Weather::Portal => drop(std::thread::spawn(move || portal(down))),
+                    _ => relay(&ours, down, upstream),
                 }
-                relay(&ours, down, upstream);
             }
         });
         Self { address, shared }
@@ -47,38 +109,50 @@ impl Proxy {
         self.address.port()
     }
 
-    /// Breaks every connection in the middle of whatever it carries; new ones fail until `mend`.
+    /// From now on.
+    ///
+    /// # Panics
+    /// If a relay thread has panicked.
+    pub fn set(&self, weather: Weather) {
+        let mut state = self.shared.state();
+        state.weather = weather;
+        if matches!(weather, Weather::Cut | Weather::Portal) {
+            for stream in state.open.values().flatten() {
+                drop(stream.shutdown(Shutdown::Both));
+            }
+        }
+        self.shared.changed.notify_all();
+    }
+
+    /// Breaks every connection; new ones fail until `mend`.
     ///
     /// # Panics
     /// If a relay thread has panicked.
     pub fn cut(&self) {
-        self.shared.cut.store(true, Ordering::SeqCst);
-        for stream in self
-            .shared
-            .open
-            .lock()
-            .expect("relays do not panic")
-            .drain(..)
-        {
-            drop(stream.shutdown(Shutdown::Both));
-        }
+        self.set(Weather::Cut);
     }
 
-    /// Lets connections through again.
+    /// Lets everything through again.
+    ///
+    /// # Panics
+    /// If a relay thread has panicked.
     pub fn mend(&self) {
-        self.shared.cut.store(false, Ordering::SeqCst);
+        self.set(Weather::Clear);
     }
 
-    /// Everything that was sent upstream so far.
+    /// Everything that was sent upstream so far, if this relay remembers.
     ///
     /// # Panics
     /// If a relay thread has panicked.
     pub fn captured(&self) -> Vec<u8> {
-        self.shared
-            .captured
-            .lock()
-            .expect("relays do not panic")
-            .clone()
+        self.shared.state().captured.clone().unwrap_or_default()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // Threads that wait in a hole end with their connections.
+        self.cut();
     }
 }
 
@@ -92,33 +166,74 @@ fn relay(shared: &Arc<Shared>, down: TcpStream, upstream: u16) {
         return;
     };
     let copy = |stream: &TcpStream| stream.try_clone().expect("a socket can be cloned");
-    {
-        let mut open = shared.open.lock().expect("relays do not panic");
-        open.push(copy(&down));
-        open.push(copy(&up));
-    }
     let (down_in, up_out) = (copy(&down), copy(&up));
-    let capture = Arc::clone(shared);
+    let id = {
+        let mut state = shared.state();
+        state.next += 1;
+        let id = state.next;
+        state.open.insert(id, [copy(&down), copy(&up)]);
+        id
+    };
+    let ours = Arc::clone(shared);
+    std::thread::spawn(move || pump(&ours, down_in, up_out, Direction::Up));
+    let ours = Arc::clone(shared);
     std::thread::spawn(move || {
-        pump(down_in, up_out, |bytes| {
-            capture
-                .captured
-                .lock()
-                .expect("relays do not panic")
-                .extend_from_slice(bytes);
-        });
+        pump(&ours, up, down, Direction::Down);
+        ours.state().open.remove(&id);
     });
-    std::thread::spawn(move || pump(up, down, |_| {}));
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, mut seen: impl FnMut(&[u8])) {
-    let mut buffer = vec![0; 64 << 10];
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Up,
+    Down,
+}
+
+fn pump(shared: &Shared, mut from: TcpStream, mut to: TcpStream, direction: Direction) {
+    let mut buffer = vec![0; 16 << 10];
+    let mut passed = 0;
     while let Ok(read @ 1..) = from.read(&mut buffer) {
-        seen(&buffer[..read]);
+        passed += read as u64;
+        let breaks = match shared.wait_for_passage() {
+            Weather::Cut | Weather::Portal => true,
+            Weather::LostAnswers => direction == Direction::Down,
+            Weather::BreaksAfter(bytes) => direction == Direction::Up && passed > bytes,
+            Weather::Slow(bytes_per_second) => {
+                shared.crawl(read, bytes_per_second);
+                false
+            }
+            Weather::Clear | Weather::Hole => false,
+        };
+        if breaks {
+            drop(to.shutdown(Shutdown::Both));
+            drop(from.shutdown(Shutdown::Both));
+            return;
+        }
+        if direction == Direction::Up
+            && let Some(captured) = &mut shared.state().captured
+        {
+            captured.extend_from_slice(&buffer[..read]);
+        }
         if to.write_all(&buffer[..read]).is_err() {
             break;
         }
     }
     drop(to.shutdown(Shutdown::Write));
     drop(from.shutdown(Shutdown::Read));
+}
+
+/// A network that wants to be paid first.
+fn portal(mut down: TcpStream) {
+    let page = "<html><body>Please sign in to use this network.</body></html>";
+    let mut buffer = vec![0; 16 << 10];
+    // Whatever came first is answered; the rest may come or not.
+    if matches!(down.read(&mut buffer), Ok(1..)) {
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{page}",
+            page.len()
+        );
+        drop(down.write_all(answer.as_bytes()));
+    }
+    drop(down.shutdown(Shutdown::Write));
+    while matches!(down.read(&mut buffer), Ok(1..)) {}
 }
