@@ -3,6 +3,8 @@
 //! Nothing here shares code with the product but the names of signals and the clock: requests are
 //! built by prost from the published protos, rows are read through the operator's own door.
 
+pub mod central;
+pub mod edge;
 pub mod http;
 pub mod ledger;
 pub mod process;

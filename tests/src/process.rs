@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+/// How long the slowest start may take on a busy machine.
+pub(crate) const START: Duration = Duration::from_secs(60);
+
 /// A child whose output goes to a file; killed when dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -30,6 +33,20 @@ impl Process {
             child,
             log: log.to_owned(),
         })
+    }
+
+    /// Itself, once it is up.
+    pub(crate) fn once_up(
+        mut self,
+        what: &str,
+        mut is_up: impl FnMut() -> anyhow::Result<bool>,
+    ) -> anyhow::Result<Self> {
+        let up = wait_until(START, &format!("{}: {what}", self.name), || {
+            anyhow::ensure!(self.is_running(), "{} has ended", self.name);
+            is_up()
+        });
+        up.with_context(|| format!("the end of its log:\n{}", self.tail()))?;
+        Ok(self)
     }
 
     /// The process id.
@@ -181,4 +198,32 @@ pub fn artefact(path: &str) -> PathBuf {
 pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("a bound address").port()
+}
+
+pub(crate) fn metric(port: u16, name: &str) -> anyhow::Result<f64> {
+    let (status, text) = get(&format!("http://127.0.0.1:{port}/metrics"))?;
+    anyhow::ensure!(status == 200, "/metrics said {status}");
+    let lines = text.lines().filter(|line| {
+        line.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with(['{', ' ']))
+    });
+    let values = lines.map(|line| Ok(line.rsplit(' ').next().unwrap_or("").parse::<f64>()?));
+    let values: Vec<f64> = values.collect::<anyhow::Result<_>>()?;
+    anyhow::ensure!(!values.is_empty(), "there is no metric {name}");
+    Ok(values.into_iter().sum())
+}
+
+/// A plain GET for waiting: status and body.
+pub fn get(url: &str) -> anyhow::Result<(u16, String)> {
+    let output = Command::new("curl")
+        .args(["-sS", "--max-time", "5", "-w", "\n%{http_code}", url])
+        .output()?;
+    anyhow::ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (body, status) = text.rsplit_once('\n').context("curl prints a status")?;
+    Ok((status.parse()?, body.to_owned()))
 }

@@ -22,8 +22,8 @@ use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use axum::routing::post;
 use petrel_tests::http;
-use petrel_tests::process::{Process, artefact, binary, free_port, wait_until};
-use petrel_tests::site::get;
+use petrel_tests::process::{Process, artefact, binary, free_port, get, wait_until};
+
 use petrel_tests::telemetry::{Ids, Resource, SpanDraft, traces_request};
 use petrel_wire::{Batch, Limits, Signal};
 

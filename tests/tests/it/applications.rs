@@ -5,14 +5,15 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use petrel_tests::process::{Process, artefact, free_port, repository, wait_until};
-use petrel_tests::site::{Site, SiteOptions, get};
+use petrel_tests::edge::EdgeOptions;
+use petrel_tests::process::{Process, artefact, free_port, get, repository, wait_until};
+use petrel_tests::site::Site;
 
 const ARRIVES: Duration = Duration::from_secs(30);
 
 #[test]
 fn the_go_quickstart_prints_a_link_that_opens_its_trace_with_the_exception() -> anyhow::Result<()> {
-    let site = Site::start(&SiteOptions::default())?;
+    let site = Site::start(&EdgeOptions::default())?;
     // The program's own exporters speak to the aggregator: no agent in between.
     let output = Command::new("go")
         .args(["run", "."])
@@ -42,7 +43,10 @@ fn the_go_quickstart_prints_a_link_that_opens_its_trace_with_the_exception() -> 
         .unwrap_or("")
         .to_owned();
     anyhow::ensure!(
-        link.starts_with(&format!("http://localhost:{}/traces/", site.http_port)),
+        link.starts_with(&format!(
+            "http://localhost:{}/traces/",
+            site.central.http_port
+        )),
         "{link}"
     );
 
@@ -73,9 +77,9 @@ fn the_flask_application_shows_up_in_the_list_of_traces() -> anyhow::Result<()> 
         !taken,
         "port 4317 is in use, and the application under test needs it"
     );
-    let options = SiteOptions {
-        agent_ports: Some((4317, free_port())),
-        ..SiteOptions::default()
+    let options = EdgeOptions {
+        ports: Some((4317, free_port())),
+        ..EdgeOptions::default()
     };
     let site = Site::start(&options)?;
 
@@ -139,7 +143,10 @@ pub(crate) fn browse(site: &Site, script: &str, arguments: &[&str]) -> anyhow::R
     let output = Command::new("node")
         .arg(repository(&format!("tests/fixtures/browser/{script}")))
         .args(arguments)
-        .env("PETREL_URL", format!("http://localhost:{}", site.http_port))
+        .env(
+            "PETREL_URL",
+            format!("http://localhost:{}", site.central.http_port),
+        )
         .env("PETREL_EMAIL", Site::EMAIL)
         .env("PETREL_PASSWORD", Site::PASSWORD)
         .env("PETREL_SHOTS", &shots)

@@ -3,8 +3,9 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use petrel_tests::edge::EdgeOptions;
 use petrel_tests::http;
-use petrel_tests::site::{Site, SiteOptions};
+use petrel_tests::site::Site;
 use petrel_wire::otlp::fields::put_len;
 
 const MIB: u64 = 1 << 20;
@@ -175,11 +176,11 @@ fn post(
 #[test]
 fn bad_requests_get_the_right_status_and_words_and_both_processes_stay_small() -> anyhow::Result<()>
 {
-    let site = Site::start(&SiteOptions::default())?;
+    let mut site = Site::start(&EdgeOptions::default())?;
     let dsn = site.dsn();
     for (port, who) in [
-        (site.agent_http_port, "agent"),
-        (site.http_port, "aggregator"),
+        (site.edge.http_port, "agent"),
+        (site.central.http_port, "aggregator"),
     ] {
         for case in cases()? {
             let mut headers = vec![("content-type", case.content_type), ("uptrace-dsn", &dsn)];
@@ -201,18 +202,8 @@ fn bad_requests_get_the_right_status_and_words_and_both_processes_stay_small() -
         )?;
         assert_eq!(status, 200, "{who} is well afterwards");
     }
-    let agent = site
-        .agent
-        .as_ref()
-        .expect("it runs")
-        .peak_resident_bytes()?
-        / MIB;
-    let aggregator = site
-        .aggregator
-        .as_ref()
-        .expect("it runs")
-        .peak_resident_bytes()?
-        / MIB;
+    let agent = site.edge.running().peak_resident_bytes()? / MIB;
+    let aggregator = site.central.running().peak_resident_bytes()? / MIB;
     assert!(agent < 192, "the agent grew to {agent} MiB");
     assert!(aggregator < 320, "the aggregator grew to {aggregator} MiB");
     Ok(())
@@ -220,20 +211,30 @@ fn bad_requests_get_the_right_status_and_words_and_both_processes_stay_small() -
 
 #[test]
 fn a_stranger_is_told_so_before_anything_is_read() -> anyhow::Result<()> {
-    let mut site = Site::configure(&SiteOptions {
+    let mut site = Site::configure(&EdgeOptions {
         redact: false,
-        ..SiteOptions::default()
+        ..EdgeOptions::default()
     })?;
-    site.start_aggregator()?;
+    site.central.start()?;
     let json = ("content-type", "application/json");
     let wrong = (
         "uptrace-dsn",
         "http://wrong_token@localhost:14318?grpc=14317",
     );
-    let (status, said) = post(site.http_port, "/v1/traces", &[json], b"{}".to_vec())?;
+    let (status, said) = post(
+        site.central.http_port,
+        "/v1/traces",
+        &[json],
+        b"{}".to_vec(),
+    )?;
     assert_eq!(status, 401, "{said}");
     assert!(said.contains("uptrace-dsn"), "{said}");
-    let (status, said) = post(site.http_port, "/v1/traces", &[json, wrong], b"{}".to_vec())?;
+    let (status, said) = post(
+        site.central.http_port,
+        "/v1/traces",
+        &[json, wrong],
+        b"{}".to_vec(),
+    )?;
     assert_eq!(status, 401, "{said}");
     assert!(
         !said.contains("wrong_token"),
@@ -255,7 +256,7 @@ fn a_stranger_is_told_so_before_anything_is_read() -> anyhow::Result<()> {
         ),
     ] {
         let (status, said) = post(
-            site.http_port,
+            site.central.http_port,
             "/v1/traces",
             &[json, (good.0, &good.1)],
             b"{}".to_vec(),

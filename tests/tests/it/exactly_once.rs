@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use petrel_tests::edge::EdgeOptions;
 use petrel_tests::http;
 use petrel_tests::ledger::{Differences, Ledger, Outcome};
 use petrel_tests::process::wait_until;
-use petrel_tests::site::{Site, SiteOptions};
+use petrel_tests::site::Site;
 use petrel_tests::telemetry::{Ids, Log, Resource, SpanDraft, logs_request, traces_request};
 use petrel_wire::Signal;
 
@@ -89,14 +90,14 @@ fn share() -> usize {
 #[test]
 fn a_hundred_thousand_spans_are_stored_once_and_redacted_through_kills_and_cuts()
 -> anyhow::Result<()> {
-    let mut site = Site::start(&SiteOptions::default())?;
+    let mut site = Site::start(&EdgeOptions::default())?;
     let load = Progress::default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
     let senders: Vec<_> = (0..SENDERS)
-        .map(|number| runtime.spawn(sender(number, site.agent_http_port, Arc::clone(&load))))
+        .map(|number| runtime.spawn(sender(number, site.edge.http_port, Arc::clone(&load))))
         .collect();
 
     // Nine faults, spread over the load by how much of it is out.
@@ -108,24 +109,24 @@ fn a_hundred_thousand_spans_are_stored_once_and_redacted_through_kills_and_cuts(
         })?;
         match fault {
             0 | 2 | 4 | 6 | 8 => {
-                site.agent.as_mut().expect("it runs").kill();
+                site.edge.running().kill();
                 spools.push(search(&site.spool_dir())?);
-                site.start_agent()?;
+                site.edge.start()?;
             }
             1 | 5 | 7 => {
-                site.aggregator.as_mut().expect("it runs").kill();
-                spools.push(search(&site.aggregator_dir().join("journal"))?);
-                site.start_aggregator()?;
+                site.central.running().kill();
+                spools.push(search(&site.central.data_dir().join("journal"))?);
+                site.central.start()?;
             }
             _ => {
-                site.link.cut();
+                site.edge.link.cut();
                 let before = load.load(Ordering::Relaxed);
                 wait_until(
                     Duration::from_secs(60),
                     "the agent takes spans without a link",
                     || Ok(load.load(Ordering::Relaxed) > before + 2 * PER_REQUEST),
                 )?;
-                site.link.mend();
+                site.edge.link.mend();
             }
         }
     }
@@ -138,8 +139,8 @@ fn a_hundred_thousand_spans_are_stored_once_and_redacted_through_kills_and_cuts(
 
     let acknowledged = ledger.count(Outcome::Acknowledged) as u64;
     wait_until(Duration::from_secs(180), "the backlog is stored", || {
-        Ok(site.agent_metric("petrel_agent_spool_entries")? == 0.0
-            && site.aggregator_metric("aggregator_journal_entries")? == 0.0
+        Ok(site.edge.metric("petrel_agent_spool_entries")? == 0.0
+            && site.central.metric("aggregator_journal_entries")? == 0.0
             && site.count("SELECT count() FROM spans")? >= acknowledged)
     })?;
     let stored = site.sql("SELECT attributes['test.id'], count() FROM spans GROUP BY 1")?;
@@ -159,7 +160,7 @@ fn a_hundred_thousand_spans_are_stored_once_and_redacted_through_kills_and_cuts(
         "no spool was looked into"
     );
     assert_eq!(
-        wire_secrets(&site.link.captured())?,
+        wire_secrets(&site.edge.link.captured())?,
         0,
         "secrets on the wire"
     );
@@ -169,34 +170,34 @@ fn a_hundred_thousand_spans_are_stored_once_and_redacted_through_kills_and_cuts(
 
 #[test]
 fn without_the_redactor_the_same_search_finds_the_secret_everywhere() -> anyhow::Result<()> {
-    let mut site = Site::start(&SiteOptions {
+    let mut site = Site::start(&EdgeOptions {
         redact: false,
-        ..SiteOptions::default()
+        ..EdgeOptions::default()
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    site.link.cut();
+    site.edge.link.cut();
     let (_, body) = request(&mut Ids::seeded(1), 0, 0);
-    let url = format!("http://127.0.0.1:{}/v1/traces", site.agent_http_port);
+    let url = format!("http://127.0.0.1:{}/v1/traces", site.edge.http_port);
     let sent = http::client()
         .post(url)
         .header("content-type", "application/x-protobuf")
         .body(body);
     assert_eq!(runtime.block_on(async { sent.send().await })?.status(), 200);
 
-    site.agent.as_mut().expect("it runs").kill();
+    site.edge.running().kill();
     assert!(
         search(&site.spool_dir())?.secrets > 0,
         "the search must see into the spool"
     );
-    site.link.mend();
-    site.start_agent()?;
+    site.edge.link.mend();
+    site.edge.start()?;
     wait_until(Duration::from_secs(30), "the spans are stored", || {
         Ok(site.count("SELECT count() FROM spans")? == PER_REQUEST)
     })?;
     assert!(
-        wire_secrets(&site.link.captured())? > 0,
+        wire_secrets(&site.edge.link.captured())? > 0,
         "the search must see into the wire"
     );
     assert!(
@@ -208,7 +209,7 @@ fn without_the_redactor_the_same_search_finds_the_secret_everywhere() -> anyhow:
 
 #[test]
 fn logs_lose_their_secrets_in_text_and_attributes() -> anyhow::Result<()> {
-    let site = Site::start(&SiteOptions::default())?;
+    let site = Site::start(&EdgeOptions::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -221,7 +222,7 @@ fn logs_lose_their_secrets_in_text_and_attributes() -> anyhow::Result<()> {
         span: ids.span(),
     };
     let resource = Resource::new("mailer").with("password", SECRET);
-    let url = format!("http://127.0.0.1:{}/v1/logs", site.agent_http_port);
+    let url = format!("http://127.0.0.1:{}/v1/logs", site.edge.http_port);
     let body = logs_request(&resource, &[log]);
     let sent = http::client()
         .post(url)

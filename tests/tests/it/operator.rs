@@ -2,8 +2,9 @@
 
 use std::process::{Command, Output};
 
+use petrel_tests::edge::EdgeOptions;
 use petrel_tests::process::{binary, repository};
-use petrel_tests::site::{Site, SiteOptions};
+use petrel_tests::site::Site;
 
 fn check(program: &str, file: &std::path::Path) -> Output {
     Command::new(binary(program))
@@ -66,16 +67,16 @@ fn a_typo_in_a_configuration_names_file_line_key_and_the_nearest_key() -> anyhow
 
 #[test]
 fn the_operators_door_reads_and_never_writes() -> anyhow::Result<()> {
-    let mut site = Site::configure(&SiteOptions {
+    let mut site = Site::configure(&EdgeOptions {
         redact: false,
-        ..SiteOptions::default()
+        ..EdgeOptions::default()
     })?;
     let closed = site
         .sql("SELECT 1")
         .expect_err("nothing runs yet")
         .to_string();
     assert!(closed.contains("running"), "{closed}");
-    site.start_aggregator()?;
+    site.central.start()?;
     assert_eq!(site.sql("SELECT 1 + 1")?, [["2"]]);
     for view in ["spans", "logs", "points"] {
         assert_eq!(site.count(&format!("SELECT count() FROM {view}"))?, 0);

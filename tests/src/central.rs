@@ -1,0 +1,149 @@
+//! The middle: an aggregator with its embedded engine.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::process::{Process, START, artefact, binary, free_port, get, metric, wait_until};
+
+/// A project of an aggregator: number and token.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// Its number.
+    pub id: u32,
+    /// What its senders show.
+    pub token: String,
+}
+
+/// Directory, ports and process of one aggregator. Stopped when it is dropped.
+#[derive(Debug)]
+pub struct Central {
+    dir: PathBuf,
+    name: String,
+    /// OTLP/HTTP, API and UI.
+    pub http_port: u16,
+    /// OTLP/gRPC.
+    pub grpc_port: u16,
+    /// The running aggregator, if any.
+    pub process: Option<Process>,
+}
+
+impl Central {
+    /// Who may sign in.
+    pub const EMAIL: &'static str = "operator@example.com";
+    /// Their password.
+    pub const PASSWORD: &'static str = "correct horse battery";
+
+    /// Writes a configuration below `dir` and starts nothing.
+    pub fn configure(dir: &Path, name: &str, projects: &[Project]) -> anyhow::Result<Self> {
+        let central = Self {
+            dir: dir.to_owned(),
+            name: name.to_owned(),
+            http_port: free_port(),
+            grpc_port: free_port(),
+            process: None,
+        };
+        let mut text = format!(
+            r#"data_dir: {data}
+listen:
+  grpc: {{ addr: "127.0.0.1:{grpc}" }}
+  http: {{ addr: "127.0.0.1:{http}" }}
+site: {{ addr: "http://localhost:{http}" }}
+auth:
+  users:
+    - {{ email: "{email}", name: "Operator", password: "{password}" }}
+projects:
+"#,
+            data = central.data_dir().display(),
+            grpc = central.grpc_port,
+            http = central.http_port,
+            email = Self::EMAIL,
+            password = Self::PASSWORD,
+        );
+        for Project { id, token } in projects {
+            writeln!(
+                text,
+                "  - {{ id: {id}, name: \"Project {id}\", token: \"{token}\", pinned_attrs: [service.name, host.name] }}"
+            )?;
+        }
+        std::fs::write(central.config(), text)?;
+        Ok(central)
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.dir.join(format!("{}.yml", self.name))
+    }
+
+    /// Where it keeps journal, metadata and engine.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join(&self.name)
+    }
+
+    /// A DSN as an application would be given it.
+    pub fn dsn(&self, token: &str) -> String {
+        let (http, grpc) = (self.http_port, self.grpc_port);
+        format!("http://{token}@localhost:{http}?grpc={grpc}")
+    }
+
+    /// Starts it and returns once it and its store are ready.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        let mut command = Command::new(binary("petrel-aggregator"));
+        command
+            .args(["serve", "--config"])
+            .arg(self.config())
+            .env("PETREL_ENGINE_LIB", artefact("target/engine/libchdb.so"));
+        let log = self.dir.join(format!("{}.log", self.name));
+        let process = Process::start(&self.name, &mut command, &log)?;
+        self.process = Some(process.once_up("the store is ready", || self.is_ready())?);
+        Ok(())
+    }
+
+    /// Returns once a running one and its store are ready.
+    pub fn wait_until_ready(&self) -> anyhow::Result<()> {
+        wait_until(START, "the store is ready", || self.is_ready())
+    }
+
+    fn is_ready(&self) -> anyhow::Result<bool> {
+        let (status, body) = get(&format!("http://127.0.0.1:{}/ready", self.http_port))?;
+        Ok(status == 200 && body.contains(r#""store":"ok""#))
+    }
+
+    /// The running process.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn running(&mut self) -> &mut Process {
+        self.process.as_mut().expect("the aggregator runs")
+    }
+
+    /// Rows of a read-only query through the operator's door, cells as text.
+    pub fn sql(&self, query: &str) -> anyhow::Result<Vec<Vec<String>>> {
+        let output = Command::new(binary("petrel-aggregator"))
+            .args(["sql", "--format", "TSVRaw", "--config"])
+            .arg(self.config())
+            .arg(query)
+            .output()?;
+        let words = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "sql failed: {words}");
+        let text = String::from_utf8(output.stdout)?;
+        Ok(text
+            .lines()
+            .map(|line| line.split('\t').map(str::to_owned).collect())
+            .collect())
+    }
+
+    /// The single number that a query returns.
+    pub fn count(&self, query: &str) -> anyhow::Result<u64> {
+        let rows = self.sql(query)?;
+        let cell = rows.first().and_then(|row| row.first()).context("no row")?;
+        Ok(cell.parse()?)
+    }
+
+    /// A counter or gauge, summed over its labels.
+    pub fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        metric(self.http_port, name)
+    }
+}
