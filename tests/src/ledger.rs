@@ -1,4 +1,7 @@
 //! What was promised: the ids of every item, and what the first hop said about it.
+//!
+//! An id says where its item belongs (`place/...`), and what it carries follows from the id
+//! ([`payload`]), so a row can be judged without anybody's help.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +22,19 @@ pub struct Ledger {
     outcomes: BTreeMap<String, Outcome>,
 }
 
+/// Equal rows of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The id that the sender gave to the item.
+    pub id: String,
+    /// Where it was found.
+    pub place: String,
+    /// What it carries.
+    pub payload: String,
+    /// How many there are.
+    pub rows: u64,
+}
+
 /// How the store differs from what was promised. Empty in every field is the only good report.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Differences {
@@ -30,6 +46,32 @@ pub struct Differences {
     pub invented: BTreeSet<String>,
     /// Refused, stored all the same.
     pub refused_but_stored: BTreeSet<String>,
+    /// Stored with other contents than were sent.
+    pub damaged: BTreeSet<String>,
+    /// Stored where it does not belong.
+    pub misplaced: BTreeSet<String>,
+}
+
+/// What an item with this id carries: words that follow from the id, and that no redactor minds.
+pub fn payload(id: &str) -> String {
+    // FNV-1a, so that the checker shares no hash with the product.
+    let mut state = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in id.bytes() {
+        state = (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let mut words = String::new();
+    for word in 0..12 {
+        if word > 0 {
+            words.push(' ');
+        }
+        for _ in 0..3 {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            let pick = usize::try_from(state >> 40).unwrap_or(0);
+            words.push(char::from(b"bdfgklmnprstvz"[pick % 14]));
+            words.push(char::from(b"aeiou"[pick / 14 % 5]));
+        }
+    }
+    words
 }
 
 impl Ledger {
@@ -47,6 +89,26 @@ impl Ledger {
     /// How many ids have this outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.outcomes.values().filter(|o| **o == outcome).count()
+    }
+
+    /// Compares every stored row with what its id says, and the whole with what was promised.
+    pub fn audit(&self, stored: &[Stored]) -> Differences {
+        let mut rows: BTreeMap<String, u64> = BTreeMap::new();
+        let mut faults = Differences::default();
+        for one in stored {
+            *rows.entry(one.id.clone()).or_default() += one.rows;
+            if one.payload != payload(&one.id) {
+                faults.damaged.insert(one.id.clone());
+            }
+            if one.id.split('/').next() != Some(one.place.as_str()) {
+                faults.misplaced.insert(one.id.clone());
+            }
+        }
+        Differences {
+            damaged: faults.damaged,
+            misplaced: faults.misplaced,
+            ..self.compare(&rows)
+        }
     }
 
     /// Compares with what the store holds: ids with the number of rows of each.
@@ -104,7 +166,40 @@ mod tests {
             doubled: set(&["doubled"]),
             invented: set(&["ghost"]),
             refused_but_stored: set(&["sneaked in"]),
+            ..Differences::default()
         };
         assert_eq!(ledger.compare(&stored), expected);
+    }
+
+    fn row(id: &str, place: &str) -> Stored {
+        Stored {
+            id: id.to_owned(),
+            place: place.to_owned(),
+            payload: payload(id),
+            rows: 1,
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_and_a_wrong_project_are_seen() {
+        let mut ledger = Ledger::default();
+        ledger.note(ids(&["a/1", "a/2", "a/3"]), Outcome::Acknowledged);
+        let mut stored = [row("a/1", "a"), row("a/2", "b"), row("a/3", "a")];
+        stored[2].payload.replace_range(0..1, "#");
+        let expected = Differences {
+            misplaced: set(&["a/2"]),
+            damaged: set(&["a/3"]),
+            ..Differences::default()
+        };
+        assert_eq!(ledger.audit(&stored), expected);
+    }
+
+    #[test]
+    fn the_same_id_in_two_places_is_doubled_there() {
+        let mut ledger = Ledger::default();
+        ledger.note(ids(&["a/1"]), Outcome::Acknowledged);
+        let found = ledger.audit(&[row("a/1", "a"), row("a/1", "b")]);
+        assert_eq!(found.doubled, set(&["a/1"]));
+        assert_eq!(found.misplaced, set(&["a/1"]));
     }
 }

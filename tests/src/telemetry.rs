@@ -321,6 +321,15 @@ pub fn counter(
     metric(name, unit, data)
 }
 
+/// A gauge with a point for each of these attribute sets.
+pub fn gauge_of(name: &str, at: u64, points: Vec<Vec<KeyValue>>) -> metrics::Metric {
+    let value = metrics::number_data_point::Value::AsInt(1);
+    let points = points.into_iter().map(|own| number(own, (0, at), value));
+    let data_points = points.collect();
+    let data = metrics::metric::Data::Gauge(metrics::Gauge { data_points });
+    metric(name, "1", data)
+}
+
 /// A gauge with one point.
 pub fn gauge(name: &str, unit: &str, at: u64, value: f64) -> metrics::Metric {
     let point = number(
