@@ -11,11 +11,12 @@ UI_STAMP := target/stamps/ui-dist
 UI_DEPS  := target/stamps/ui-modules
 UI_FILES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help run test bench-agent prepare prepare-test binaries check-rust check-ui test-rust test-ui clean-data longest
+.PHONY: help run test torture bench-agent prepare prepare-test binaries check-rust check-ui test-rust test-ui clean-data longest
 
 help:
 	@echo 'make run          build everything, start aggregator, agent and a demo application; Ctrl-C stops all'
 	@echo 'make test         everything that must hold before a change lands'
+	@echo 'make torture      the promise under every fault we can name, for half an hour (MINUTES=30 SEED=...)'
 	@echo 'make bench-agent  what the agent costs: CPU, memory, bytes on the wire, latency of an answer'
 
 prepare: target/stamps/prepared-run
@@ -74,6 +75,14 @@ binaries: prepare-test $(ENGINE) $(UI_STAMP)
 # Units, properties, power cuts; then both binaries with real SDKs and a real browser.
 test-rust: binaries
 	INSTA_UPDATE=no cargo test --workspace --locked
+
+# Half an hour of faults against a fleet, then twenty thousand power cuts against the spool.
+MINUTES := 30
+torture: prepare-test $(ENGINE) $(UI_STAMP)
+	cargo build --release --locked --workspace --bins
+	$(MAKE) --no-print-directory $(REDACT) CLI=target/release/petrel
+	target/release/torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+	cargo test --locked -p petrel-spool --test spool -- --ignored --nocapture
 
 bench-agent: prepare-test $(UI_STAMP) target/peer/otelcol
 	cargo build --release --locked --workspace --bins

@@ -29,6 +29,7 @@ if [ "$purpose" = test ]; then
   need go golang-go "an instrumented application; 1.25 or later"
   need chromium chromium "the browser of the end-to-end tests"
   need strace strace "injects disk faults"
+  need pkill procps "kills an engine under its aggregator"
   if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
     missing+=(postgresql)
     advice+=("postgresql (the metadata tests start their own server)")

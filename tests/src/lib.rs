@@ -5,9 +5,13 @@
 
 pub mod central;
 pub mod edge;
+pub mod fleet;
 pub mod http;
 pub mod ledger;
 pub mod process;
 pub mod proxy;
 pub mod site;
 pub mod telemetry;
+pub mod torture;
+pub mod traffic;
+pub mod trouble;

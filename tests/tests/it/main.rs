@@ -5,3 +5,4 @@ mod applications;
 mod bad_input;
 mod exactly_once;
 mod operator;
+mod storm;
