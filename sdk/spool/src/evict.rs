@@ -60,6 +60,10 @@ impl Extras {
         }
     }
 
+    pub(crate) fn close(&mut self) {
+        self.dead_writer = None;
+    }
+
     fn newest_dead(&self) -> u64 {
         self.dead.last_key_value().map_or(0, |(number, _)| *number)
     }

@@ -254,6 +254,8 @@ impl Owner {
                 drop(self.writer.take());
                 drop(self.reader.take());
                 drop(self.state.take());
+                self.extras.close();
+                // Last: whoever gets it must find every file closed.
                 drop(self.lock.take());
                 let _nobody_may_wait = reply.send(());
                 return;

@@ -116,6 +116,24 @@ async fn refused_data_becomes_a_dead_letter_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_closed_spool_has_let_go_of_every_file() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(&dir);
+    for fill in 0..3 {
+        let _spooled = spool.append(entry(50_000, fill)).await.unwrap();
+    }
+    let refusal = Delivery::Refused(Refusal::Data, "HTTP 400: no".to_owned());
+    spool.lease().await.unwrap().settle(&refusal);
+    spool.flush().await.unwrap();
+    spool.close().await;
+    let open_files = std::fs::read_dir("/proc/self/fd").unwrap();
+    let ours = open_files
+        .filter_map(|file| std::fs::read_link(file.unwrap().path()).ok())
+        .filter(|path| path.starts_with(dir.path()));
+    assert_eq!(ours.collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test]
 async fn the_parts_of_a_split_take_the_place_of_the_whole() {
     let dir = TempDir::new().unwrap();
     let spool = open(&dir);
