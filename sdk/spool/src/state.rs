@@ -227,8 +227,7 @@ impl State {
 
     pub(crate) fn commit(&self, site: &Site, change: &Change) -> Result<(), Fault> {
         guard("committing the state file", || {
-            let mut txn = self.handle.db().begin_write()?;
-            txn.set_quick_repair(true);
+            let txn = self.handle.db().begin_write()?;
             txn.open_table(META)?
                 .insert("site", site.write().as_slice())?;
             {
