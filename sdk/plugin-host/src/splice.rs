@@ -30,10 +30,11 @@ impl Splice {
 /// it changed.
 pub(crate) fn apply(bytes: &[u8], mut splices: Vec<Splice>) -> Vec<u8> {
     // An insertion comes before the replacement of the field that it precedes; of two that start
-    // together the larger one holds the other.
+    // together the larger one holds the other; what is removed is not replaced.
     splices.sort_by_key(|splice| {
         let Range { start, end } = splice.range;
-        (start, start != end, std::cmp::Reverse(end))
+        let replaces = !splice.with.is_empty();
+        (start, start != end, std::cmp::Reverse(end), replaces)
     });
     let mut covered = 0;
     splices.retain(|splice| {
@@ -185,6 +186,19 @@ mod tests {
             Splice::remove(0..whole),
         ];
         assert_eq!(apply(&before, splices), outer(&[inner(b"two")]));
+    }
+
+    #[test]
+    fn a_removed_field_stays_removed_whatever_else_replaces_it() {
+        let before = outer(&[inner(b"one"), inner(b"two")]);
+        let whole = field(3, &inner(b"one")).len();
+        let replacement = || Splice::new(0..whole, field(3, &inner(b"uno")));
+        for splices in [
+            vec![replacement(), Splice::remove(0..whole)],
+            vec![Splice::remove(0..whole), replacement()],
+        ] {
+            assert_eq!(apply(&before, splices), outer(&[inner(b"two")]));
+        }
     }
 
     #[test]
