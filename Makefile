@@ -11,13 +11,15 @@ UI_STAMP := target/stamps/ui-dist
 UI_DEPS  := target/stamps/ui-modules
 UI_FILES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help run test torture bench-agent prepare prepare-test binaries check-rust check-ui test-rust test-ui clean-data longest
+.PHONY: help run test torture bench-agent bench-ingest bench-outage prepare prepare-test binaries release check-rust check-ui test-rust test-ui clean-data longest
 
 help:
 	@echo 'make run          build everything, start aggregator, agent and a demo application; Ctrl-C stops all'
 	@echo 'make test         everything that must hold before a change lands'
 	@echo 'make torture      the promise under every fault we can name, for half an hour (MINUTES=30 SEED=...)'
 	@echo 'make bench-agent  what the agent costs: CPU, memory, bytes on the wire, latency of an answer'
+	@echo 'make bench-ingest what storing costs: CPU of pipeline and engine, bytes on the disk (ITEMS=1000000)'
+	@echo 'make bench-outage how the backlog of an outage drains, and whether fresh data waits behind it'
 
 prepare: target/stamps/prepared-run
 prepare-test: target/stamps/prepared-test
@@ -76,19 +78,28 @@ binaries: prepare-test $(ENGINE) $(UI_STAMP)
 test-rust: binaries
 	INSTA_UPDATE=no cargo test --workspace --locked
 
-# Half an hour of faults against a fleet, then twenty thousand power cuts against the spool.
+# Half an hour of faults against a fleet; then death at any system call, the power cuts of a file
+# system, and twenty thousand power cuts of a simulated disk.
 MINUTES := 30
-torture: prepare-test $(ENGINE) $(UI_STAMP)
-	cargo build --release --locked --workspace --bins
-	$(MAKE) --no-print-directory $(REDACT) CLI=target/release/petrel
+torture: release
 	target/release/torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
-	cargo test --locked -p petrel-spool --test spool -- --ignored --nocapture
+	$(MAKE) --no-print-directory binaries
+	cargo test --workspace --locked --test it --test spool -- --ignored --nocapture
 
-bench-agent: prepare-test $(UI_STAMP) target/peer/otelcol
-	cargo build --release --locked --workspace --bins
-	$(MAKE) --no-print-directory $(REDACT) CLI=target/release/petrel
+bench-agent: release target/peer/otelcol
 	target/release/load agent --peer target/peer/otelcol
 	target/release/load agent --per-request 100 --peer target/peer/otelcol
+
+ITEMS := 1000000
+bench-ingest: release
+	target/release/load ingest --items $(ITEMS)
+
+bench-outage: release
+	target/release/load outage
+
+release: prepare-test $(ENGINE) $(UI_STAMP)
+	cargo build --release --locked --workspace --bins
+	$(MAKE) --no-print-directory $(REDACT) CLI=target/release/petrel
 
 # The OpenTelemetry Collector with what the comparison needs, built from its published modules.
 target/peer/otelcol: tests/load/otelcol.yaml

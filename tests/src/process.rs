@@ -1,5 +1,6 @@
 //! Child processes that are gone when the test ends, and waiting for conditions.
 
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,6 +10,41 @@ use anyhow::Context as _;
 
 /// How long the slowest start may take on a busy machine.
 pub(crate) const START: Duration = Duration::from_secs(60);
+
+/// The system call at which strace kills a process.
+#[derive(Clone, Copy, Debug)]
+pub struct DeathAt {
+    /// Its name.
+    pub call: &'static str,
+    /// Counted from one.
+    pub nth: u32,
+}
+
+impl fmt::Display for DeathAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.call, self.nth)
+    }
+}
+
+impl DeathAt {
+    /// `command`, run by strace.
+    pub(crate) fn around(self, command: &Command) -> Command {
+        let Self { call, nth } = self;
+        let mut strace = Command::new("strace");
+        strace
+            .args(["-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null"])
+            .args(["-e", &format!("trace={call}")])
+            .args(["-e", &format!("inject={call}:signal=KILL:when={nth}")])
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
+            if let Some(value) = value {
+                strace.env(name, value);
+            }
+        }
+        strace
+    }
+}
 
 /// A child whose output goes to a file; killed when dropped.
 #[derive(Debug)]
@@ -65,6 +101,23 @@ impl Process {
         drop(self.child.wait());
     }
 
+    /// `kill -9` for it and whatever it has started; returns once all are gone.
+    pub fn kill_with_children(&mut self) -> anyhow::Result<()> {
+        let pid = self.pid().to_string();
+        let found = Command::new("pgrep").args(["-P", &pid]).output()?;
+        let children: Vec<String> = String::from_utf8_lossy(&found.stdout)
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        // Who has ended meanwhile is as good as killed.
+        Command::new("pkill").args(["-KILL", "-P", &pid]).status()?;
+        self.kill();
+        wait_until(START, "its children have gone", || {
+            let gone = |child: &String| !Path::new("/proc").join(child).exists();
+            Ok(children.iter().all(gone))
+        })
+    }
+
     /// SIGTERM; returns the exit code once it has ended by itself.
     pub fn terminate(&mut self, within: Duration) -> anyhow::Result<Option<i32>> {
         Command::new("kill").arg(self.pid().to_string()).status()?;
@@ -100,16 +153,7 @@ impl Process {
 
     /// User and system time used so far.
     pub fn cpu_time(&self) -> anyhow::Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-        let fields = stat.rsplit_once(')').context("a stat line")?.1;
-        let ticks: u64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map_while(|f| f.parse::<u64>().ok())
-            .sum();
-        // USER_HZ is 100 on every Linux that Rust supports.
-        Ok(Duration::from_millis(ticks * 10))
+        cpu_time_of(&format!("/proc/{}", self.pid()))
     }
 
     /// The end of its output, for the report of a failed test.
@@ -118,6 +162,20 @@ impl Process {
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
+}
+
+/// User and system time of a process or thread, by its directory in `/proc`.
+pub fn cpu_time_of(directory: &str) -> anyhow::Result<Duration> {
+    let stat = std::fs::read_to_string(format!("{directory}/stat"))?;
+    let fields = stat.rsplit_once(')').context("a stat line")?.1;
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map_while(|f| f.parse::<u64>().ok())
+        .sum();
+    // USER_HZ is 100 on every Linux that Rust supports.
+    Ok(Duration::from_millis(ticks * 10))
 }
 
 impl Drop for Process {

@@ -1,4 +1,4 @@
-//! What an agent costs, measured side by side: `load agent [--spans N] [--per-request N] [--peer PATH]`.
+//! What an agent costs, measured side by side.
 //!
 //! The agent under test is pinned to core 0; the generator and the sink, an OTLP/HTTP endpoint
 //! that acknowledges and remembers, share core 1. Every span that was acknowledged must arrive at
@@ -23,32 +23,17 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use petrel_tests::http;
 use petrel_tests::process::{Process, artefact, binary, free_port, get, wait_until};
-
 use petrel_tests::telemetry::{Ids, Resource, SpanDraft, traces_request};
 use petrel_wire::{Batch, Limits, Signal};
 
+use crate::say;
+
 /// `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` (OpenTelemetry specification, "Batch Span Processor").
-const PER_REQUEST: usize = 512;
+pub(crate) const PER_REQUEST: usize = 512;
 const SENDERS: usize = 4;
 
-fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    anyhow::ensure!(
-        arguments.next().as_deref() == Some("agent"),
-        "usage: load agent [--spans N] [--per-request N] [--peer PATH]"
-    );
-    let (mut spans, mut per_request, mut peer) = (500_000, PER_REQUEST, None);
-    while let Some(argument) = arguments.next() {
-        let value = arguments
-            .next()
-            .with_context(|| format!("{argument} needs a value"))?;
-        match argument.as_str() {
-            "--spans" => spans = value.parse()?,
-            "--per-request" => per_request = value.parse()?,
-            "--peer" => peer = Some(PathBuf::from(value)),
-            _ => anyhow::bail!("unknown argument {argument}"),
-        }
-    }
+/// Measures ours without and with a processor, then the peer.
+pub(crate) fn run(spans: usize, per_request: usize, peer: Option<PathBuf>) -> anyhow::Result<()> {
     // The generator and the sink live on core 1, in this process.
     pin(std::process::id(), 1)?;
     let mut subjects = vec![
@@ -71,14 +56,6 @@ fn main() -> anyhow::Result<()> {
         say(&runtime.block_on(measure(&subject, spans, per_request))?);
     }
     Ok(())
-}
-
-#[expect(
-    clippy::print_stdout,
-    reason = "the report is the product of this program"
-)]
-fn say(line: &str) {
-    println!("{line}");
 }
 
 /// What is measured.
