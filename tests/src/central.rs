@@ -6,7 +6,11 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::process::{Process, START, artefact, binary, free_port, get, metric, wait_until};
+use crate::ledger::Stored;
+use crate::process::{
+    DeathAt, Process, START, artefact, binary, free_port, get, metric, wait_until,
+};
+use crate::traffic::{ID, PAYLOAD};
 
 /// A project of an aggregator: number and token.
 #[derive(Clone, Debug)]
@@ -26,6 +30,8 @@ pub struct Central {
     pub http_port: u16,
     /// OTLP/gRPC.
     pub grpc_port: u16,
+    /// Set when it is started.
+    pub environment: Vec<(&'static str, &'static str)>,
     /// The running aggregator, if any.
     pub process: Option<Process>,
 }
@@ -43,6 +49,7 @@ impl Central {
             name: name.to_owned(),
             http_port: free_port(),
             grpc_port: free_port(),
+            environment: Vec::new(),
             process: None,
         };
         let mut text = format!(
@@ -88,15 +95,33 @@ projects:
         format!("http://{token}@localhost:{http}?grpc={grpc}")
     }
 
-    /// Starts it and returns once it and its store are ready.
-    pub fn start(&mut self) -> anyhow::Result<()> {
+    fn spawn(&self, death: Option<DeathAt>) -> anyhow::Result<Process> {
         let mut command = Command::new(binary("petrel-aggregator"));
         command
             .args(["serve", "--config"])
             .arg(self.config())
-            .env("PETREL_ENGINE_LIB", artefact("target/engine/libchdb.so"));
+            .env("PETREL_ENGINE_LIB", artefact("target/engine/libchdb.so"))
+            .envs(self.environment.iter().copied());
+        if let Some(death) = death {
+            command = death.around(&command);
+        }
         let log = self.dir.join(format!("{}.log", self.name));
-        let process = Process::start(&self.name, &mut command, &log)?;
+        Process::start(&self.name, &mut command, &log)
+    }
+
+    /// Starts it to die; returns once it is ready or dead.
+    pub fn start_under(&mut self, death: DeathAt) -> anyhow::Result<()> {
+        let mut process = self.spawn(Some(death))?;
+        let outcome = wait_until(START, "it is ready or dead", || {
+            Ok(!process.is_running() || self.is_ready()?)
+        });
+        self.process = Some(process);
+        outcome
+    }
+
+    /// Starts it and returns once it and its store are ready.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        let process = self.spawn(None)?;
         self.process = Some(process.once_up("the store is ready", || self.is_ready())?);
         Ok(())
     }
@@ -140,6 +165,32 @@ projects:
         let rows = self.sql(query)?;
         let cell = rows.first().and_then(|row| row.first()).context("no row")?;
         Ok(cell.parse()?)
+    }
+
+    /// Every row that came from an [`Application`](crate::traffic::Application), told to be of
+    /// `place` and its project's number.
+    pub fn stored(&self, place: &str) -> anyhow::Result<Vec<Stored>> {
+        let attributes = format!("attributes['{ID}'], attributes['{PAYLOAD}']");
+        let questions = [
+            format!("SELECT project_id, {attributes}, count() FROM spans GROUP BY ALL"),
+            format!("SELECT project_id, {attributes}, count() FROM points GROUP BY ALL"),
+            "SELECT project_id, substringIndex(body, ' ', 1), substring(body, position(body, ' ') + 1), count() FROM logs GROUP BY ALL".to_owned(),
+        ];
+        let mut stored = Vec::new();
+        for question in &questions {
+            for row in self.sql(question)? {
+                let [project, id, payload, rows] = row.as_slice() else {
+                    anyhow::bail!("a row of {} cells", row.len());
+                };
+                stored.push(Stored {
+                    id: id.clone(),
+                    place: format!("{place}p{project}"),
+                    payload: payload.clone(),
+                    rows: rows.parse()?,
+                });
+            }
+        }
+        Ok(stored)
     }
 
     /// A counter or gauge, summed over its labels.

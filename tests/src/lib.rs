@@ -3,7 +3,9 @@
 //! Nothing here shares code with the product but the names of signals and the clock: requests are
 //! built by prost from the published protos, rows are read through the operator's own door.
 
+pub mod api;
 pub mod central;
+pub mod disk;
 pub mod edge;
 pub mod fleet;
 pub mod http;
