@@ -30,6 +30,7 @@ if [ "$purpose" = test ]; then
   need chromium chromium "the browser of the end-to-end tests"
   need strace strace "injects disk faults"
   need pkill procps "kills an engine under its aggregator"
+  need xfs_io xfsprogs "cuts the power of a file system"
   if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
     missing+=(postgresql)
     advice+=("postgresql (the metadata tests start their own server)")

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::process::{Process, artefact, binary, free_port, get, metric};
+use crate::process::{
+    DeathAt, Process, START, artefact, binary, free_port, get, metric, wait_until,
+};
 use crate::proxy::Proxy;
 
 /// What differs between agents.
@@ -101,12 +103,29 @@ spool: {{ dir: {spool}, max_bytes: 2GiB, when_full: evict_oldest }}
         self.spool_dir.clone()
     }
 
-    /// Starts it and returns once its door is open.
-    pub fn start(&mut self) -> anyhow::Result<()> {
+    fn spawn(&self, death: Option<DeathAt>) -> anyhow::Result<Process> {
         let mut command = Command::new(binary("petrel-agent"));
         command.args(["run", "--config"]).arg(self.config());
+        if let Some(death) = death {
+            command = death.around(&command);
+        }
         let log = self.dir.join(format!("{}.log", self.name));
-        let process = Process::start(&self.name, &mut command, &log)?;
+        Process::start(&self.name, &mut command, &log)
+    }
+
+    /// Starts it to die; returns once its door is open or it is dead.
+    pub fn start_under(&mut self, death: DeathAt) -> anyhow::Result<()> {
+        let door = format!("http://127.0.0.1:{}/v1/traces", self.http_port);
+        let process = self.spawn(Some(death))?;
+        let process = self.process.insert(process);
+        wait_until(START, "its door is open or it is dead", || {
+            Ok(!process.is_running() || get(&door)?.0 > 0)
+        })
+    }
+
+    /// Starts it and returns once its door is open.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        let process = self.spawn(None)?;
         // Any HTTP answer will do: a GET is not what the path is for.
         let door = format!("http://127.0.0.1:{}/v1/traces", self.http_port);
         self.process = Some(process.once_up("its door is open", || Ok(get(&door)?.0 > 0))?);

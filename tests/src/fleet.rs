@@ -10,7 +10,7 @@ use crate::edge::{Edge, EdgeOptions};
 use crate::ledger::{Ledger, Stored};
 use crate::process::{Process, wait_until};
 use crate::proxy::Proxy;
-use crate::traffic::{Application, ID, PAYLOAD};
+use crate::traffic::Application;
 
 /// How large it is.
 #[derive(Clone, Copy, Debug)]
@@ -128,27 +128,9 @@ impl Fleet {
 
     /// Every row that came from an application.
     pub fn stored(&self) -> anyhow::Result<Vec<Stored>> {
-        let attributes = format!("attributes['{ID}'], attributes['{PAYLOAD}']");
-        let questions = [
-            format!("SELECT project_id, {attributes}, count() FROM spans GROUP BY ALL"),
-            format!("SELECT project_id, {attributes}, count() FROM points GROUP BY ALL"),
-            "SELECT project_id, substringIndex(body, ' ', 1), substring(body, position(body, ' ') + 1), count() FROM logs GROUP BY ALL".to_owned(),
-        ];
         let mut stored = Vec::new();
         for (number, central) in self.centrals.iter().enumerate() {
-            for question in &questions {
-                for row in central.sql(question)? {
-                    let [project, id, payload, rows] = row.as_slice() else {
-                        anyhow::bail!("a row of {} cells", row.len());
-                    };
-                    stored.push(Stored {
-                        id: id.clone(),
-                        place: place(number, project.parse()?),
-                        payload: payload.clone(),
-                        rows: rows.parse()?,
-                    });
-                }
-            }
+            stored.extend(central.stored(&format!("c{number}"))?);
         }
         Ok(stored)
     }

@@ -57,18 +57,13 @@ impl Application {
     /// Sends until the tap is closed.
     pub async fn run(self, tap: Tap) -> Ledger {
         let client = http::client();
-        let mut ids = Ids::seeded(u64::from(self.port));
         let mut ledger = Ledger::default();
         for number in 0_u64.. {
             if tap.closed.load(Relaxed) {
                 break;
             }
-            let signal = Signal::ALL[usize::try_from(number % 3).unwrap_or(0)];
-            let names: Vec<String> = (0..self.items)
-                .map(|item| format!("{}/{}/{signal}/{number}/{item}", self.place, self.name))
-                .collect();
-            let body = self.request(signal, &names, &mut ids);
-            let outcome = post(&client, self.port, signal, body).await;
+            let (names, body) = self.request_number(number);
+            let outcome = post(&client, self.port, Self::signal(number), body).await;
             if outcome == Outcome::Acknowledged {
                 tap.acknowledged.fetch_add(self.items, Relaxed);
             }
@@ -76,6 +71,22 @@ impl Application {
             tokio::time::sleep(self.pause).await;
         }
         ledger
+    }
+
+    /// Signals take turns.
+    pub fn signal(number: u64) -> Signal {
+        Signal::ALL[usize::try_from(number % 3).unwrap_or(0)]
+    }
+
+    /// A request with ids of its own.
+    pub fn request_number(&self, number: u64) -> (Vec<String>, Vec<u8>) {
+        let signal = Self::signal(number);
+        let names = (0..self.items)
+            .map(|item| format!("{}/{}/{signal}/{number}/{item}", self.place, self.name));
+        let names: Vec<String> = names.collect();
+        let mut ids = Ids::seeded(number.wrapping_mul(0x9E37_79B9) ^ u64::from(self.port));
+        let body = self.request(signal, &names, &mut ids);
+        (names, body)
     }
 
     fn request(&self, signal: Signal, names: &[String], ids: &mut Ids) -> Vec<u8> {

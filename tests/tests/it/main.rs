@@ -3,6 +3,10 @@
 
 mod applications;
 mod bad_input;
+mod clients;
 mod exactly_once;
 mod operator;
+mod power;
 mod storm;
+mod syscalls;
+mod time_zone;
