@@ -6,6 +6,7 @@
 )]
 
 mod entries;
+mod formats;
 mod power_cut;
 mod promises;
 mod sim_disk;
