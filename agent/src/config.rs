@@ -160,6 +160,7 @@ impl Default for Config {
                 dir: PathBuf::from("./data/agent"),
                 max_bytes: 2 << 30,
                 when_full: WhenFull::EvictOldest,
+                ..SpoolConfig::default()
             },
             forward: Forward {
                 dsn: None,

@@ -269,8 +269,9 @@ impl Watch {
 fn health(stats: &petrel_spool::SpoolStats, forward: &ForwardStatus) -> Health {
     let mut found = Vec::new();
     if stats.disk_failing {
-        let what = "the spool's disk fails, see the log; senders are told to come again";
-        found.push((Level::Failed, what.to_owned()));
+        let words = stats.trouble.as_deref().unwrap_or("see the log");
+        let what = format!("the spool's disk fails: {words}; senders are told to come again");
+        found.push((Level::Failed, what));
     }
     if stats.entries > 0 && forward.stalled {
         let batches = stats.entries;

@@ -123,6 +123,7 @@ async fn open_journal(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result
         max_bytes: config.ingest.journal_bytes,
         // The sender keeps what we cannot: nothing that was answered is ever evicted.
         when_full: WhenFull::Refuse,
+        ..SpoolConfig::default()
     };
     let clock = Arc::clone(clock);
     tokio::task::spawn_blocking(move || Spool::open(journal, clock))

@@ -249,6 +249,7 @@ fn spool(section: &Section<'_>, config: &mut Config) {
             section.problem("max_bytes", "must be at least 64MiB");
         }
     }
+    config.spool.min_free_bytes = section.parsed("min_free_bytes", size);
     if let Some(when_full) = section.choice(
         "when_full",
         &[

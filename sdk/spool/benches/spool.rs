@@ -32,6 +32,7 @@ fn config(dir: &Path) -> SpoolConfig {
         dir: dir.to_owned(),
         max_bytes: 8 << 30,
         when_full: WhenFull::Refuse,
+        ..SpoolConfig::default()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::ledger::{Claim, Sender, Window};
 use crate::owner::{Append, Owner, Place, Reply};
 use crate::segment::{Record, Replaced, Segment};
 use crate::shelf::Shelf;
-use crate::state::{Change, Manifest, State};
+use crate::state::{Change, Manifest};
 use crate::{Entry, SpoolError, Spooled};
 
 type Answer = (Reply<Spooled>, Result<Spooled, SpoolError>);
@@ -23,7 +23,8 @@ impl Owner {
         if appends.is_empty() {
             return Vec::new();
         }
-        if let Some(error) = self.refusing() {
+        let refused = self.refusing().or_else(|| self.look_at_the_disk().err());
+        if let Some(error) = refused {
             return appends
                 .into_iter()
                 .map(|append| (append.reply, Err(error.clone())))
@@ -133,14 +134,6 @@ impl Owner {
         }
     }
 
-    /// The state file, opened again if its handle was given up.
-    pub(crate) fn state(&mut self) -> Result<&State, Fault> {
-        if self.state.is_none() {
-            self.state = Some(State::open(&*self.disk)?);
-        }
-        Ok(self.state.as_ref().expect("opened above"))
-    }
-
     /// One commit. On failure nothing is stored as far as anybody will be told.
     fn store(
         &mut self,
@@ -179,9 +172,7 @@ impl Owner {
                     shelf.add(&Header::of(record.seq, record.entry, ""));
                 }
                 self.commits += 1;
-                if self.refuse_until.take().is_some() {
-                    tracing::info!("the spool's disk has recovered");
-                }
+                self.recovered();
                 Ok(records
                     .iter()
                     .map(|record| BatchId {
@@ -193,21 +184,27 @@ impl Owner {
                     .collect())
             }
             Err(fault) => {
-                self.abandon |= writer.sync_failed();
-                self.writer = None;
+                self.close_writer();
                 Err(self.refuse(&fault))
             }
         }
     }
 
+    /// Gives the handle up, and the file if an fsync of it failed.
+    pub(crate) fn close_writer(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            self.abandon |= writer.close();
+        }
+    }
+
     /// A writer on a segment with room.
-    fn ready(&mut self) -> Result<(), Fault> {
+    pub(crate) fn ready(&mut self) -> Result<(), Fault> {
         if self.abandon {
             self.rotate(None)?;
         } else if self.writer.is_none() {
             self.reopen()?;
         }
-        if self.shelves[&self.active].allocated >= self.segment_bytes {
+        if self.shelves[&self.active].allocated >= self.room.segment_bytes {
             self.rotate(None)?;
         }
         Ok(())
@@ -251,13 +248,15 @@ impl Owner {
             seq += 1;
         }
         self.writer = Some(segment);
+        // It has seen less.
+        self.reader = None;
         Ok(())
     }
 
     /// Closes the active segment and starts the next, under another identity if one is given.
     pub(crate) fn rotate(&mut self, identity: Option<(AgentId, u32)>) -> Result<(), Fault> {
-        // Dropping closes cleanly, which also trims the file.
-        drop(self.writer.take());
+        // Which also trims the file.
+        self.close_writer();
         let number = self.site.next_segment;
         let mut site = self.site.clone();
         site.next_segment += 1;

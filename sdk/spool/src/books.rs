@@ -110,10 +110,12 @@ impl Books {
 pub struct SpoolStats {
     /// Indexed by `Signal::code() - 1`.
     pub by_signal: [SignalStats; 3],
-    /// Allocated blocks.
+    /// Allocated blocks of the whole directory.
     pub used_bytes: u64,
-    /// The bound.
+    /// The bound: the configured one, or what the file system has for it.
     pub limit_bytes: u64,
+    /// Free on the file system, when it was last looked at.
+    pub free_bytes: u64,
     /// Entries waiting or in flight.
     pub entries: u64,
     /// Cuts that are handed out, or were before the last restart and wait to be handed out again.
@@ -124,8 +126,11 @@ pub struct SpoolStats {
     pub quarantined_files: u64,
     /// Group commits since the start.
     pub commits: u64,
-    /// Whether the last disk work failed; appends are refused while it stays so.
+    /// Whether the last disk work failed or too little is free; appends are refused while it stays
+    /// so.
     pub disk_failing: bool,
+    /// The disk's words while it fails, for people.
+    pub trouble: Option<String>,
 }
 
 /// Items of one signal.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FallocateFlags, FlockOperation, flock};
 
 use crate::SpoolError;
 
@@ -22,6 +22,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     fn list(&self) -> io::Result<Vec<String>>;
     /// Opens a file that exists.
     fn open(&self, name: &str) -> io::Result<Box<dyn StorageBackend>>;
+    /// Opens a file that exists and will not be written; a read-only disk allows that.
+    fn open_to_read(&self, name: &str) -> io::Result<Box<dyn StorageBackend>>;
     /// Makes an empty file, in place of another one if there is one.
     fn create(&self, name: &str) -> io::Result<Box<dyn StorageBackend>>;
     /// Renames a file, in place of another one if there is one.
@@ -32,6 +34,21 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     fn sync_dir(&self) -> io::Result<()>;
     /// Bytes of the blocks that a file occupies; redb's files are sparse.
     fn allocated(&self, name: &str) -> io::Result<u64>;
+    /// Bytes of the blocks that everything in the directory occupies, and below it.
+    fn used(&self) -> io::Result<u64>;
+    /// What the file system has left.
+    fn space(&self) -> io::Result<Space>;
+    /// Makes a file that occupies so many bytes of blocks, in place of another one if there is one.
+    fn occupy(&self, name: &str, bytes: u64) -> io::Result<()>;
+}
+
+/// A file system, as `statvfs` sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All of it.
+    pub total_bytes: u64,
+    /// What an unprivileged process may still take.
+    pub free_bytes: u64,
 }
 
 /// A directory of the host.
@@ -82,9 +99,13 @@ impl Disk for Directory {
             }
             Err(errno) => return Err(failed(errno.into())),
         }
-        file.set_len(0).map_err(failed)?;
-        file.rewind().map_err(failed)?;
-        writeln!(file, "{}", std::process::id()).map_err(failed)?;
+        // Padded and in place: a full disk takes it too. A message is all that it is for.
+        let written = file
+            .rewind()
+            .and_then(|()| writeln!(file, "{:<10}", std::process::id()));
+        if let Err(error) = written {
+            tracing::debug!(%error, "cannot write the owner's pid into the lock file");
+        }
         Ok(Box::new(file))
     }
 
@@ -107,6 +128,10 @@ impl Disk for Directory {
             .write(true)
             .open(self.path.join(name))?;
         backend(file)
+    }
+
+    fn open_to_read(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
+        backend(File::open(self.path.join(name))?)
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
@@ -135,6 +160,52 @@ impl Disk for Directory {
         // st_blocks counts 512 bytes whatever the file system's block size.
         Ok(std::fs::metadata(self.path.join(name))?.blocks() * 512)
     }
+
+    fn used(&self) -> io::Result<u64> {
+        used_below(&self.path)
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let found = rustix::fs::statvfs(&self.path)?;
+        Ok(Space {
+            total_bytes: found.f_blocks.saturating_mul(found.f_frsize),
+            free_bytes: found.f_bavail.saturating_mul(found.f_frsize),
+        })
+    }
+
+    fn occupy(&self, name: &str, bytes: u64) -> io::Result<()> {
+        let path = self.path.join(name);
+        let occupied = File::create(&path).and_then(|mut file| {
+            match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+                // Not every file system can; then the bytes are written.
+                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+                    io::copy(&mut io::repeat(0).take(bytes), &mut file).map(|_| ())
+                }
+                done => Ok(done?),
+            }
+        });
+        if occupied.is_err() {
+            // Half a file holds nothing that anybody counts on.
+            let _absent = std::fs::remove_file(&path);
+        }
+        occupied
+    }
+}
+
+/// What vanishes while it is counted is not counted.
+fn used_below(dir: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let Ok(about) = entry.metadata() else {
+            continue;
+        };
+        bytes += about.blocks() * 512;
+        if about.is_dir() {
+            bytes += used_below(&entry.path()).unwrap_or(0);
+        }
+    }
+    Ok(bytes)
 }
 
 fn backend(file: File) -> io::Result<Box<dyn StorageBackend>> {

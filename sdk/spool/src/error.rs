@@ -41,6 +41,15 @@ pub enum SpoolError {
         /// What came back.
         source: Arc<dyn Error + Send + Sync>,
     },
+    /// The file system has too little room left for anybody, whoever took it. Trying again is right:
+    /// what is in the spool goes on leaving it.
+    #[error("the spool's disk has {free_bytes} bytes free; {least_bytes} must stay free")]
+    NoSpace {
+        /// Left on the file system.
+        free_bytes: u64,
+        /// From here on entries are taken again.
+        least_bytes: u64,
+    },
     /// Larger than a spool of this size can ever hold.
     #[error("a batch of {bytes} bytes is too large for a spool of {limit_bytes} bytes")]
     TooLarge {
@@ -54,7 +63,10 @@ pub enum SpoolError {
 impl SpoolError {
     /// Whether the same append may succeed later without anybody changing the batch.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Full { .. } | Self::Disk { .. } | Self::Closed)
+        matches!(
+            self,
+            Self::Full { .. } | Self::NoSpace { .. } | Self::Disk { .. } | Self::Closed
+        )
     }
 
     pub(crate) fn disk(fault: &Fault) -> Self {
@@ -79,6 +91,8 @@ pub(crate) struct Fault {
 pub(crate) enum FaultKind {
     /// The device said no; the bytes on it may be fine.
     Device,
+    /// The device, a quota or the inodes are used up.
+    Full,
     /// The bytes are not what we wrote, or not ours.
     Damaged,
 }
@@ -87,9 +101,14 @@ impl Fault {
     pub(crate) fn io(doing: &'static str, source: std::io::Error) -> Self {
         Self {
             doing,
-            kind: FaultKind::Device,
+            kind: kind_of(&source),
             source: Arc::new(source),
         }
+    }
+
+    /// What it says, with what was tried.
+    pub(crate) fn words(&self) -> String {
+        format!("{} while {}", self.source, self.doing)
     }
 
     pub(crate) fn damaged(doing: &'static str, what: impl Into<String>) -> Self {
@@ -104,7 +123,7 @@ impl Fault {
     pub(crate) fn redb(doing: &'static str, source: redb::Error) -> Self {
         let kind = match &source {
             redb::Error::Io(error) if error.kind() != std::io::ErrorKind::InvalidData => {
-                FaultKind::Device
+                kind_of(error)
             }
             redb::Error::PreviousIo
             | redb::Error::DatabaseAlreadyOpen
@@ -116,6 +135,13 @@ impl Fault {
             kind,
             source: Arc::new(source),
         }
+    }
+}
+
+fn kind_of(error: &std::io::Error) -> FaultKind {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => FaultKind::Full,
+        _ => FaultKind::Device,
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Extras {
     pub(crate) set_aside: BTreeMap<String, u64>,
     pub(crate) dead: BTreeMap<u64, u64>,
     dead_writer: Option<Segment>,
+    /// An fsync of the newest dead letters failed: that file is not written again.
+    dead_spent: bool,
     /// Forgotten in the state file; unlinked as soon as the disk lets us.
     garbage: Vec<(String, u64)>,
 }
@@ -39,6 +41,25 @@ impl Extras {
 
     pub(crate) fn discard(&mut self, name: String, allocated: u64) {
         self.garbage.push((name, allocated));
+    }
+
+    /// Measures the files again; people may have removed some.
+    pub(crate) fn recount(&mut self, disk: &dyn Disk) {
+        let gone = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+        let still_there = |name: &str, bytes: &mut u64| match disk.allocated(name) {
+            Ok(now) => {
+                *bytes = now;
+                true
+            }
+            Err(error) => !gone(error),
+        };
+        self.set_aside
+            .retain(|name, bytes| still_there(name, bytes));
+        self.dead
+            .retain(|number, bytes| still_there(&dead_name(*number), bytes));
+        if self.dead.is_empty() {
+            self.close();
+        }
     }
 
     /// Unlinks what was forgotten and syncs the directory.
@@ -60,8 +81,11 @@ impl Extras {
         }
     }
 
+    /// Gives the handle of the newest dead letters up, and the file if an fsync of it failed.
     pub(crate) fn close(&mut self) {
-        self.dead_writer = None;
+        if let Some(writer) = self.dead_writer.take() {
+            self.dead_spent |= writer.close();
+        }
     }
 
     fn newest_dead(&self) -> u64 {
@@ -74,7 +98,7 @@ impl Owner {
     pub(crate) fn make_room(&mut self, bytes: u64) -> Result<(), SpoolError> {
         // redb's pages around the pieces, and the commit's own.
         let need = bytes + bytes / 16 + (64 << 10);
-        let limit = self.config.max_bytes;
+        let limit = self.room.limit_bytes;
         if self.used_bytes() + need <= limit {
             return Ok(());
         }
@@ -101,7 +125,7 @@ impl Owner {
             self.extras.discard(name, bytes);
         } else if let Some((number, bytes)) = self.extras.dead.pop_first() {
             if self.extras.dead.is_empty() {
-                self.extras.dead_writer = None;
+                self.extras.close();
             }
             tracing::warn!("the spool is full; the oldest dead letters were dropped");
             self.extras.discard(dead_name(number), bytes);
@@ -135,7 +159,7 @@ impl Owner {
         tracing::warn!(
             entries = shelf.entries_here(),
             items = ?here,
-            limit_bytes = self.config.max_bytes,
+            limit_bytes = self.room.limit_bytes,
             "the spool is full; its oldest segment was dropped",
         );
         let mut site = self.site.clone();
@@ -190,13 +214,14 @@ impl Owner {
         if self.dead.is_empty() {
             return Ok(());
         }
-        let bound = self.config.max_bytes / self.tuning.dead_share.max(1);
+        let bound = self.room.limit_bytes / self.tuning.dead_share.max(1);
         let newest = self.extras.newest_dead();
-        let has_room = self
-            .extras
-            .dead
-            .get(&newest)
-            .is_some_and(|bytes| *bytes < bound / 4);
+        let has_room = !self.extras.dead_spent
+            && self
+                .extras
+                .dead
+                .get(&newest)
+                .is_some_and(|bytes| *bytes < bound / 4);
         if self.extras.dead_writer.is_none() && has_room {
             match Segment::open(&*self.disk, &dead_name(newest)) {
                 Ok((segment, _)) => self.extras.dead_writer = Some(segment),
@@ -207,7 +232,7 @@ impl Owner {
             }
         }
         if !has_room || self.extras.dead_writer.is_none() {
-            self.extras.dead_writer = None;
+            self.extras.close();
             let meta = SegmentMeta {
                 number: newest + 1,
                 agent: self.site.agent,
@@ -217,10 +242,11 @@ impl Owner {
             let name = dead_name(meta.number);
             self.extras.dead_writer = Some(Segment::create(&*self.disk, &name, &meta)?);
             self.extras.dead.insert(meta.number, 0);
+            self.extras.dead_spent = false;
         }
         let done = self.write_dead();
         if done.is_err() {
-            self.extras.dead_writer = None;
+            self.extras.close();
         }
         done?;
         self.dead.clear();
@@ -261,7 +287,7 @@ impl Owner {
     /// The newest dead letters, newest first.
     pub(crate) fn dead_letters(&mut self, limit: usize) -> Result<Vec<DeadLetter>, SpoolError> {
         self.bury().map_err(|fault| self.rest(&fault))?;
-        self.extras.dead_writer = None;
+        self.extras.close();
         let mut letters: Vec<DeadLetter> = Vec::new();
         for number in self.extras.dead.keys().rev() {
             let name = dead_name(*number);

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redb::{Database, StorageBackend};
 
 use crate::error::{Fault, guard};
+use crate::unwritten::Unwritten;
 
 /// An open database and whether its last fsync lied or failed.
 pub(crate) struct Handle {
@@ -42,6 +43,16 @@ impl Handle {
         Self::start(backend, cache)
     }
 
+    /// Opens an existing one and writes nothing.
+    pub(crate) fn open_to_read(
+        backend: Box<dyn StorageBackend>,
+        cache: usize,
+    ) -> Result<Self, Fault> {
+        let unwritten =
+            Unwritten::new(backend).map_err(|error| Fault::io("measuring a file", error))?;
+        Self::open(Box::new(unwritten), cache)
+    }
+
     fn start(backend: Box<dyn StorageBackend>, cache: usize) -> Result<Self, Fault> {
         let sync_failed = Arc::new(AtomicBool::new(false));
         let watched = Watched {
@@ -63,8 +74,11 @@ impl Handle {
         self.db.as_ref().expect("taken only by drop")
     }
 
-    pub(crate) fn sync_failed(&self) -> bool {
-        self.sync_failed.load(Ordering::Relaxed)
+    /// True if an fsync failed, of the close itself too: the file must not be written again.
+    pub(crate) fn close(self) -> bool {
+        let sync_failed = Arc::clone(&self.sync_failed);
+        drop(self);
+        sync_failed.load(Ordering::Relaxed)
     }
 }
 
@@ -88,6 +102,16 @@ struct Watched {
     sync_failed: Arc<AtomicBool>,
 }
 
+impl Watched {
+    /// An fsync after one that failed says nothing about what the first one should have written.
+    fn still_vouches(&self) -> io::Result<()> {
+        if self.sync_failed.load(Ordering::Relaxed) {
+            return Err(io::Error::other("an earlier fsync of this file failed"));
+        }
+        Ok(())
+    }
+}
+
 impl StorageBackend for Watched {
     fn len(&self) -> io::Result<u64> {
         self.inner.len()
@@ -98,10 +122,12 @@ impl StorageBackend for Watched {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        self.still_vouches()?;
         self.inner.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        self.still_vouches()?;
         let synced = self.inner.sync_data();
         if synced.is_err() {
             self.sync_failed.store(true, Ordering::Relaxed);
@@ -110,6 +136,7 @@ impl StorageBackend for Watched {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.still_vouches()?;
         self.inner.write(offset, data)
     }
 

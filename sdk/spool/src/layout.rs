@@ -5,6 +5,7 @@
 //! state.redb               who we are, which segments there are, what is settled, the ledger
 //! segment-0000000017.redb  records, oldest in the lowest number; only the highest is written
 //! dead-0000000002.redb     records that the next hop will never take, each with its reason
+//! ballast                  holds blocks that are released when the disk is full
 //! *.new                    being made; without meaning until renamed
 //! *.corrupt-<unix time>    set aside: unreadable, or not ours
 //! ```
@@ -31,6 +32,7 @@ pub(crate) const REPLACED: TableDefinition<'_, (u64, u64), &[u8]> =
     TableDefinition::new("replaced");
 
 pub(crate) const STATE: &str = "state.redb";
+pub(crate) const BALLAST: &str = "ballast";
 
 pub(crate) fn segment_name(number: u64) -> String {
     format!("segment-{number:010}.redb")
@@ -48,6 +50,7 @@ pub(crate) enum Name {
     Dead(u64),
     Unfinished,
     Quarantined,
+    Ballast,
     Other,
 }
 
@@ -59,6 +62,8 @@ impl Name {
         };
         if name == STATE {
             Self::State
+        } else if name == BALLAST {
+            Self::Ballast
         } else if name.contains(".corrupt-") {
             Self::Quarantined
         } else if name.strip_suffix(".new").is_some() {

@@ -135,7 +135,9 @@ impl Owner {
     pub(crate) fn fetch(&mut self, place: Place) -> Option<Entry> {
         match self.read(place) {
             Ok(Found::Record(_, entry)) => {
-                self.unreadable = None;
+                if self.unreadable.take().is_some() {
+                    self.rested();
+                }
                 Some(entry)
             }
             Ok(Found::Damaged(header)) => {
@@ -187,10 +189,8 @@ impl Owner {
     }
 
     fn give_up_handle(&mut self, number: u64) {
-        if number == self.active
-            && let Some(writer) = self.writer.take()
-        {
-            self.abandon |= writer.sync_failed();
+        if number == self.active {
+            self.close_writer();
         }
         if self
             .reader

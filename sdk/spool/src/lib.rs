@@ -34,10 +34,13 @@ mod ledger;
 mod owner;
 mod ranges;
 mod recover;
+mod room;
 mod segment;
 mod settle;
 mod shelf;
 mod state;
+mod trouble;
+mod unwritten;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
@@ -49,7 +52,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub use books::{SignalStats, SpoolStats};
 pub use cut::Cut;
-pub use disk::{Directory, Disk};
+pub use disk::{Directory, Disk, Space};
 pub use error::SpoolError;
 pub use lease::Lease;
 
@@ -64,8 +67,14 @@ pub struct ProjectId(pub u32);
 pub struct SpoolConfig {
     /// Directory of the spool; created if absent.
     pub dir: PathBuf,
-    /// Allocated disk blocks that the directory may use.
+    /// Allocated disk blocks of the whole directory: segments, state, dead letters, what was set
+    /// aside, the ballast, and whatever else lies in it. Less where the file system has not so
+    /// much.
     pub max_bytes: u64,
+    /// What stays free on the file system, whoever fills it: below it appends are refused, and
+    /// nothing is evicted for others. `None` for 512 MiB or a twentieth of the file system, the
+    /// smaller.
+    pub min_free_bytes: Option<u64>,
     /// What happens at the bound.
     pub when_full: WhenFull,
 }
@@ -85,6 +94,7 @@ impl Default for SpoolConfig {
         Self {
             dir: PathBuf::from("./data/spool"),
             max_bytes: 2 << 30,
+            min_free_bytes: None,
             when_full: WhenFull::EvictOldest,
         }
     }
@@ -117,8 +127,15 @@ pub struct Tuning {
     pub cut_linger: Duration,
     /// Dead letters may occupy this part of the bound, one in so many.
     pub dead_share: u64,
-    /// The pause after a failure of the disk.
+    /// The pause after a failure of the disk; doubled from failure to failure...
     pub retry_after: Duration,
+    /// ...up to this.
+    pub retry_most: Duration,
+    /// How often the directory is counted and the file system looked at.
+    pub recount_after: Duration,
+    /// Blocks held back for settlements on a full disk; `None` for a 64th of the bound, between 1
+    /// and 16 MiB.
+    pub ballast_bytes: Option<u64>,
 }
 
 impl Default for Tuning {
@@ -132,6 +149,9 @@ impl Default for Tuning {
             cut_linger: Duration::from_millis(300),
             dead_share: 20,
             retry_after: Duration::from_millis(500),
+            retry_most: Duration::from_secs(10),
+            recount_after: Duration::from_secs(60),
+            ballast_bytes: None,
         }
     }
 }

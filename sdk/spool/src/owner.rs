@@ -8,20 +8,21 @@ use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use petrel_wire::{AgentId, Clock, Delivery, Sealed, Signal};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::cut::{CutWaiter, Outstanding};
 use crate::disk::Disk;
-use crate::error::Fault;
 use crate::evict::Extras;
 use crate::ledger::{Sender as LedgerSender, Window};
+use crate::room::Room;
 use crate::segment::Segment;
 use crate::settle::Dead;
 use crate::shelf::Shelf;
-use crate::state::{Site, State};
+use crate::state::{Site, State, Trust};
+use crate::trouble::Trouble;
 use crate::{
     Board, Cut, DeadLetter, Entry, Lease, SignalStats, SpoolConfig, SpoolError, SpoolStats,
     Spooled, Tuning,
@@ -96,15 +97,13 @@ pub(crate) struct Owner {
     pub(crate) config: SpoolConfig,
     pub(crate) tuning: Tuning,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) segment_bytes: u64,
     inbox: Receiver<Request>,
     board: Arc<Mutex<Board>>,
     pub(crate) site: Site,
     /// `None` after a failure, until it is opened again.
     pub(crate) state: Option<State>,
     pub(crate) state_allocated: u64,
-    /// The last commit of the state file failed: its next one writes everything.
-    pub(crate) state_in_doubt: bool,
+    pub(crate) trust: Trust,
     pub(crate) shelves: BTreeMap<u64, Shelf>,
     /// Number of the segment that is written.
     pub(crate) active: u64,
@@ -128,10 +127,11 @@ pub(crate) struct Owner {
     pub(crate) pending_since: Option<Instant>,
     pub(crate) lease_waiters: VecDeque<LeaseWaiter>,
     pub(crate) cut_waiters: VecDeque<CutWaiter>,
-    /// Reading and settling are not tried again before.
-    pub(crate) rest_until: Option<Instant>,
-    /// Appends are refused until then, and why.
-    pub(crate) refuse_until: Option<(Instant, SpoolError)>,
+    /// Reading and settling are left alone for a while.
+    pub(crate) resting: Option<Trouble>,
+    /// Appends are refused for a while.
+    pub(crate) refusing: Option<Trouble>,
+    pub(crate) room: Room,
     pub(crate) commits: u64,
     /// Until dropped, nobody else may open the directory.
     pub(crate) lock: Option<Box<dyn Any + Send>>,
@@ -140,7 +140,6 @@ pub(crate) struct Owner {
 /// What recovery found, for [`Owner::start`].
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) lock: Box<dyn Any + Send>,
     pub(crate) site: Site,
     pub(crate) state: State,
     pub(crate) shelves: BTreeMap<u64, Shelf>,
@@ -162,17 +161,14 @@ struct Turn {
     close: Option<oneshot::Sender<()>>,
 }
 
-/// Idle owners wake up this often to forget callers that have gone.
-const IDLE: Duration = Duration::from_secs(60);
-
 impl Owner {
     pub(crate) fn start(
         disk: Arc<dyn Disk>,
         config: SpoolConfig,
         tuning: Tuning,
         clock: Arc<dyn Clock>,
-        segment_bytes: u64,
         inbox: Receiver<Request>,
+        room: Room,
         found: Found,
     ) -> Self {
         let identity = (found.site.agent, found.site.epoch);
@@ -185,13 +181,12 @@ impl Owner {
             config,
             tuning,
             clock,
-            segment_bytes,
             inbox,
             board: Arc::new(Mutex::new(board)),
             site: found.site,
             state: Some(found.state),
             state_allocated: 0,
-            state_in_doubt: false,
+            trust: Trust::Sure,
             shelves: found.shelves,
             active: found.active,
             writer: found.writer,
@@ -209,12 +204,13 @@ impl Owner {
             pending_since: None,
             lease_waiters: VecDeque::new(),
             cut_waiters: VecDeque::new(),
-            rest_until: None,
-            refuse_until: None,
+            resting: None,
+            refusing: None,
+            room,
             commits: 0,
-            lock: Some(found.lock),
+            lock: None,
         };
-        owner.measure_state();
+        owner.recount();
         owner.publish();
         owner
     }
@@ -225,13 +221,9 @@ impl Owner {
 
     pub(crate) fn run(mut self) {
         loop {
-            let first = match self.wake_at() {
-                // An overdue deadline must not starve the inbox, nor the other way round.
-                Some(at) => self
-                    .inbox
-                    .recv_timeout(at.saturating_duration_since(Instant::now())),
-                None => self.inbox.recv_timeout(IDLE),
-            };
+            // An overdue deadline must not starve the inbox, nor the other way round.
+            let wait = self.wake_at().saturating_duration_since(Instant::now());
+            let first = self.inbox.recv_timeout(wait);
             let mut turn = Turn::default();
             match first {
                 Ok(request) => self.take(request, &mut turn),
@@ -251,7 +243,7 @@ impl Owner {
                 }
             }
             if let Some(reply) = self.turn(turn) {
-                drop(self.writer.take());
+                self.close_writer();
                 drop(self.reader.take());
                 drop(self.state.take());
                 self.extras.close();
@@ -308,6 +300,10 @@ impl Owner {
     fn turn(&mut self, turn: Turn) -> Option<oneshot::Sender<()>> {
         self.lease_waiters.retain(|w| !w.reply.is_closed());
         self.cut_waiters.retain(|w| !w.reply.is_closed());
+        if self.room.recount_at <= Instant::now() {
+            self.recount();
+        }
+        self.try_again();
         let answers = self.append(turn.appends);
         self.publish();
         for (reply, answer) in answers {
@@ -363,15 +359,19 @@ impl Owner {
                 .is_some_and(|since| since.elapsed() >= self.tuning.settle_after)
     }
 
-    fn wake_at(&self) -> Option<Instant> {
+    /// The next moment when there is something to do though nobody asks.
+    fn wake_at(&self) -> Instant {
         let flush = self.pending_since.map(|at| at + self.tuning.settle_after);
         let asked = !self.lease_waiters.is_empty() || !self.cut_waiters.is_empty();
-        let rest = self.rest_until.filter(|_| asked || flush.is_some());
-        if rest.is_some() {
-            return rest;
-        }
-        let cut = self.cut_due();
-        [flush, cut].into_iter().flatten().min()
+        let work = match self.resting.as_ref().filter(|_| self.is_resting()) {
+            Some(rest) => [Some(rest.until).filter(|_| asked || flush.is_some()), None],
+            None => [flush, self.cut_due()],
+        };
+        let retry = self.refusing.as_ref().map(|trouble| trouble.until);
+        work.into_iter()
+            .flatten()
+            .chain(retry)
+            .fold(self.room.recount_at, Instant::min)
     }
 
     pub(crate) fn note_pending(&mut self) {
@@ -379,58 +379,11 @@ impl Owner {
         self.pending_since.get_or_insert_with(Instant::now);
     }
 
-    /// Whether the disk is given a rest after a failure.
-    pub(crate) fn is_resting(&mut self) -> bool {
-        match self.rest_until {
-            Some(until) if Instant::now() < until => true,
-            _ => {
-                self.rest_until = None;
-                false
-            }
-        }
-    }
-
-    /// Why appends are refused, if they are.
-    pub(crate) fn refusing(&mut self) -> Option<SpoolError> {
-        match &self.refuse_until {
-            Some((until, error)) if Instant::now() < *until => Some(error.clone()),
-            _ => None,
-        }
-    }
-
-    /// Records a failed append: logged once, and appends are refused for a moment.
-    pub(crate) fn refuse(&mut self, fault: &Fault) -> SpoolError {
-        let error = SpoolError::disk(fault);
-        if self.refuse_until.is_none() {
-            tracing::error!(
-                dir = %self.config.dir.display(),
-                error = %fault.source,
-                "the spool's disk failed while {}; appends are refused until it recovers",
-                fault.doing,
-            );
-        }
-        self.refuse_until = Some((Instant::now() + self.tuning.retry_after, error.clone()));
-        error
-    }
-
-    /// Records a failure: logged once, and the disk is left alone for a moment.
-    pub(crate) fn rest(&mut self, fault: &Fault) -> SpoolError {
-        if self.rest_until.is_none() {
-            tracing::error!(
-                dir = %self.config.dir.display(),
-                error = %fault.source,
-                "the spool's disk failed while {}; it will be tried again",
-                fault.doing,
-            );
-        }
-        self.rest_until = Some(Instant::now() + self.tuning.retry_after);
-        SpoolError::disk(fault)
-    }
-
     pub(crate) fn used_bytes(&self) -> u64 {
         self.shelves.values().map(|s| s.allocated).sum::<u64>()
             + self.state_allocated
             + self.extras.allocated()
+            + self.room.bytes()
     }
 
     pub(crate) fn measure_state(&mut self) {
@@ -443,13 +396,15 @@ impl Owner {
         let books = &self.site.books;
         let mut stats = SpoolStats {
             used_bytes: self.used_bytes(),
-            limit_bytes: self.config.max_bytes,
+            limit_bytes: self.room.limit_bytes,
+            free_bytes: self.room.free_bytes,
             entries: self.shelves.values().map(Shelf::entries_here).sum(),
             cuts: self.cuts.len() as u64,
             oldest: self.shelves.values().find_map(Shelf::oldest),
             quarantined_files: self.extras.quarantined(),
             commits: self.commits,
-            disk_failing: self.rest_until.is_some() || self.refuse_until.is_some(),
+            disk_failing: self.last_words().is_some(),
+            trouble: self.last_words(),
             ..SpoolStats::default()
         };
         for signal in Signal::ALL {

@@ -5,7 +5,6 @@
 //! cannot be explained by a crash at some point of the order rules (see `state`) puts continuity
 //! in doubt, and numbering starts afresh.
 
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -19,6 +18,7 @@ use crate::evict::{Extras, aside_name};
 use crate::layout::{Header, Name, STATE, dead_name, segment_name};
 use crate::ledger::{Sender, Window};
 use crate::owner::{Found, Owner, Request};
+use crate::room::{self, Room};
 use crate::segment::{Replaced, Segment};
 use crate::shelf::Shelf;
 use crate::state::{Change, Manifest, Site, Snapshot, State};
@@ -53,22 +53,19 @@ impl Owner {
         inbox: Receiver<Request>,
     ) -> Result<Self, SpoolError> {
         let lock = disk.lock()?;
-        let segment_bytes = tuning.segment_bytes.unwrap_or_else(|| {
-            let share = (config.max_bytes / 16).clamp(8 << 20, 64 << 20);
-            share.min(config.max_bytes / 4)
-        });
-        let recovery = Recovery {
-            disk: Arc::clone(&disk),
-            seconds: clock.wall().seconds(),
-            doubt: Doubt::None,
-            extras: Extras::default(),
-            shelves: BTreeMap::new(),
-            ledger: HashMap::new(),
-        };
-        let (found, doubt, replaced) = recovery
-            .run(lock)
-            .map_err(|fault| SpoolError::disk(&fault))?;
-        let mut owner = Owner::start(disk, config, tuning, clock, segment_bytes, inbox, found);
+        let room = Room::find(&*disk, &config, &tuning);
+        let recover = || Recovery::of(Arc::clone(&disk), clock.wall().seconds()).run();
+        let mut recovered = recover();
+        if let Err(fault) = &recovered
+            && fault.kind == FaultKind::Full
+            && room::release(&*disk)
+        {
+            // It was held back for a moment like this: what is here must go on leaving.
+            recovered = recover();
+        }
+        let (found, doubt, replaced) = recovered.map_err(|fault| SpoolError::disk(&fault))?;
+        let mut owner = Owner::start(disk, config, tuning, clock, inbox, room, found);
+        owner.lock = Some(lock);
         for one in replaced {
             owner.book_replaced(&one);
         }
@@ -86,7 +83,18 @@ impl Owner {
 }
 
 impl Recovery {
-    fn run(mut self, lock: Box<dyn Any + Send>) -> Result<(Found, Doubt, Vec<Replaced>), Fault> {
+    fn of(disk: Arc<dyn Disk>, seconds: u64) -> Self {
+        Self {
+            disk,
+            seconds,
+            doubt: Doubt::None,
+            extras: Extras::default(),
+            shelves: BTreeMap::new(),
+            ledger: HashMap::new(),
+        }
+    }
+
+    fn run(mut self) -> Result<(Found, Doubt, Vec<Replaced>), Fault> {
         let files = self.take_stock()?;
         let (state, mut snapshot) = match self.open_state(files.state)? {
             Some(opened) => opened,
@@ -113,7 +121,6 @@ impl Recovery {
             }
         }
         let found = Found {
-            lock,
             site: snapshot.site,
             state,
             shelves: self.shelves,
@@ -147,7 +154,7 @@ impl Recovery {
                     self.extras.set_aside.insert(name, allocated);
                 }
                 Name::Unfinished => self.extras.discard(name, allocated),
-                Name::Other => {}
+                Name::Ballast | Name::Other => {}
             }
         }
         let empty: Vec<u64> = self
@@ -208,13 +215,12 @@ impl Recovery {
                 manifests.insert(*number, manifest);
             }
         }
-        let state = State::create(&*self.disk, &site)?;
         let change = Change {
             put_segments: manifests.values().cloned().collect(),
             ledger: claims.into_iter().collect(),
             ..Change::default()
         };
-        state.commit(&site, &change)?;
+        let state = State::create(&*self.disk, &site, &change)?;
         let snapshot = Snapshot {
             site,
             segments: manifests,

@@ -75,26 +75,21 @@ impl Segment {
 
     /// Opens the newest segment to go on writing it.
     pub(crate) fn open(disk: &dyn Disk, name: &str) -> Result<(Self, SegmentMeta), Fault> {
-        Self::open_with(disk, name, WRITE_CACHE)
+        let backend = disk
+            .open(name)
+            .map_err(|error| cannot_open(disk, name, error))?;
+        Self::with_meta(Handle::open(backend, WRITE_CACHE)?)
     }
 
-    /// Opens an older one to read it.
+    /// Opens any to read it; the file is not touched.
     pub(crate) fn open_to_read(disk: &dyn Disk, name: &str) -> Result<(Self, SegmentMeta), Fault> {
-        Self::open_with(disk, name, READ_CACHE)
+        let backend = disk
+            .open_to_read(name)
+            .map_err(|error| cannot_open(disk, name, error))?;
+        Self::with_meta(Handle::open_to_read(backend, READ_CACHE)?)
     }
 
-    fn open_with(disk: &dyn Disk, name: &str, cache: usize) -> Result<(Self, SegmentMeta), Fault> {
-        let backend = disk.open(name).map_err(|error| {
-            let mut fault = Fault::io("opening a segment", error);
-            if disk
-                .list()
-                .is_ok_and(|names| names.iter().all(|n| n != name))
-            {
-                fault.kind = FaultKind::Damaged; // gone for good, not a device that may recover
-            }
-            fault
-        })?;
-        let handle = Handle::open(backend, cache)?;
+    fn with_meta(handle: Handle) -> Result<(Self, SegmentMeta), Fault> {
         let meta = guard("reading a segment's meta", || {
             let txn = handle.db().begin_read()?;
             let table = match txn.open_table(META) {
@@ -111,9 +106,9 @@ impl Segment {
         Ok((Self { handle }, meta))
     }
 
-    /// Whether an fsync failed: the file must not be written again.
-    pub(crate) fn sync_failed(&self) -> bool {
-        self.handle.sync_failed()
+    /// True if an fsync failed, of the close itself too: the file must not be written again.
+    pub(crate) fn close(self) -> bool {
+        self.handle.close()
     }
 
     /// Makes all of it durable in one commit, or none of it.
@@ -222,6 +217,17 @@ impl Segment {
             Ok(all)
         })
     }
+}
+
+fn cannot_open(disk: &dyn Disk, name: &str, error: std::io::Error) -> Fault {
+    let mut fault = Fault::io("opening a segment", error);
+    if disk
+        .list()
+        .is_ok_and(|names| names.iter().all(|n| n != name))
+    {
+        fault.kind = FaultKind::Damaged; // gone for good, not a device that may recover
+    }
+    fault
 }
 
 fn checked_header(piece: &[u8], seq: u64) -> Option<(Header, usize)> {

@@ -4,9 +4,9 @@ use petrel_wire::{BatchId, Delivery, Refusal};
 
 use crate::books::Counts;
 use crate::error::Fault;
-use crate::layout::Header;
+use crate::layout::{Header, STATE};
 use crate::owner::{Owner, Place};
-use crate::state::{Change, Site};
+use crate::state::{Change, Site, State, Trust};
 use crate::{Entry, SpoolError};
 
 /// A refused entry on its way to the dead letters.
@@ -83,18 +83,24 @@ impl Owner {
 
     /// Makes settlements durable, then removes the files that nobody needs any more.
     pub(crate) fn flush(&mut self) -> Result<(), SpoolError> {
-        if self.pending == 0 && self.dead.is_empty() && !self.state_in_doubt {
+        if self.pending == 0 && self.dead.is_empty() && self.trust == Trust::Sure {
             self.extras.sweep(&*self.disk);
             return Ok(());
         }
-        self.try_flush().map_err(|fault| self.rest(&fault))
+        let mut done = self.try_flush();
+        if let Err(fault) = &done
+            && self.relieve(fault)
+        {
+            done = self.try_flush();
+        }
+        done.map_err(|fault| self.rest(&fault))
     }
 
     fn try_flush(&mut self) -> Result<(), Fault> {
         self.bury()?;
         // An idle spool gives its space back; a busy one keeps its newest file small.
         let active = &self.shelves[&self.active];
-        if active.is_settled() && active.allocated > self.segment_bytes / 4 {
+        if active.is_settled() && active.allocated > self.room.segment_bytes / 4 {
             self.rotate(None)?;
         }
         let gone: Vec<u64> = self
@@ -141,33 +147,18 @@ impl Owner {
         Ok(())
     }
 
-    /// Commits `site`, everything that is dirty, and `change`.
-    pub(crate) fn commit_state(&mut self, site: Site, mut change: Change) -> Result<(), Fault> {
-        change.replace_all = self.state_in_doubt;
-        for (number, shelf) in &self.shelves {
-            let wanted = shelf.dirty || self.state_in_doubt || *number == self.active;
-            let listed = change.drop_segments.contains(number)
-                || change.put_segments.iter().any(|m| m.meta.number == *number);
-            if wanted && !listed {
-                change.put_segments.push(shelf.manifest.clone());
-            }
+    /// Commits `site`, everything that is dirty, and `change`; on a full disk with the blocks that
+    /// were held back for it.
+    pub(crate) fn commit_state(&mut self, site: Site, change: Change) -> Result<(), Fault> {
+        let mut done = self.try_commit(&site, &change);
+        if let Err(fault) = &done
+            && self.relieve(fault)
+        {
+            done = self.try_commit(&site, &change);
         }
-        if self.state_in_doubt {
-            for (id, cut) in &self.cuts {
-                if !change.drop_cuts.contains(id) {
-                    change.put_cuts.push((*id, cut.extent));
-                }
-            }
-        }
-        change.drop_cuts.append(&mut self.settled_cuts.clone());
-        let done = self.state().and_then(|state| state.commit(&site, &change));
-        if let Err(fault) = done {
-            self.state = None;
-            self.state_in_doubt = true;
-            return Err(fault);
-        }
+        done?;
         self.site = site;
-        self.state_in_doubt = false;
+        self.trust = Trust::Sure;
         self.settled_cuts.clear();
         self.pending = 0;
         self.pending_since = None;
@@ -175,6 +166,88 @@ impl Owner {
             shelf.dirty = false;
         }
         self.measure_state();
+        self.rested();
         Ok(())
+    }
+
+    fn try_commit(&mut self, site: &Site, change: &Change) -> Result<(), Fault> {
+        let mut change = self.with_all_that_is_dirty(change.clone());
+        change.replace_all = self.trust != Trust::Sure;
+        change.drop_cuts.extend(&self.settled_cuts);
+        let done = self.state().and_then(|state| state.commit(site, &change));
+        // What is in an unlinked file would not survive anything.
+        let done = done.and_then(|()| match self.disk.allocated(STATE) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.trust = Trust::Spent;
+                Err(Fault::io("looking for the state file just written", error))
+            }
+            _ => Ok(()),
+        });
+        if done.is_err() {
+            let spent = self.state.take().is_some_and(State::close);
+            let now = if spent { Trust::Spent } else { Trust::InDoubt };
+            self.trust = self.trust.max(now);
+        }
+        done
+    }
+
+    fn with_all_that_is_dirty(&self, mut change: Change) -> Change {
+        for (number, shelf) in &self.shelves {
+            let wanted = shelf.dirty || self.trust != Trust::Sure || *number == self.active;
+            let listed = change.drop_segments.contains(number)
+                || change.put_segments.iter().any(|m| m.meta.number == *number);
+            if wanted && !listed {
+                change.put_segments.push(shelf.manifest.clone());
+            }
+        }
+        if self.trust != Trust::Sure {
+            for (id, cut) in &self.cuts {
+                if !change.drop_cuts.contains(id) {
+                    change.put_cuts.push((*id, cut.extent));
+                }
+            }
+        }
+        change
+    }
+
+    /// The state file, opened again if its handle was given up.
+    pub(crate) fn state(&mut self) -> Result<&State, Fault> {
+        if self.state.is_none() {
+            let state = if self.trust == Trust::Spent {
+                let state = self.replace_state()?;
+                self.trust = Trust::InDoubt;
+                state
+            } else {
+                State::open(&*self.disk)?
+            };
+            self.state = Some(state);
+        }
+        Ok(self.state.as_ref().expect("opened above"))
+    }
+
+    /// Another file in place of one that must not be written any more: all that is known here, and
+    /// of the old one the ledger, which still reads well.
+    fn replace_state(&self) -> Result<State, Fault> {
+        let old = State::open_to_read(&*self.disk).and_then(|state| state.ledger_rows());
+        let ledger_rows = match old {
+            Ok(rows) => rows,
+            Err(fault) if self.disk.allocated(STATE).is_ok() => return Err(fault),
+            Err(fault) => {
+                tracing::error!(error = %fault.source, "the spool's state file was removed");
+                Vec::new()
+            }
+        };
+        let change = Change {
+            put_segments: self.shelves.values().map(|s| s.manifest.clone()).collect(),
+            put_cuts: self
+                .cuts
+                .iter()
+                .map(|(id, cut)| (*id, cut.extent))
+                .collect(),
+            ledger_rows,
+            ..Change::default()
+        };
+        tracing::warn!("the spool's state file is written anew");
+        State::create(&*self.disk, &self.site, &change)
     }
 }

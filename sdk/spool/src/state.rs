@@ -138,14 +138,30 @@ pub(crate) struct Snapshot {
     pub(crate) cuts: BTreeMap<u64, Extent>,
 }
 
+/// A row of the ledger as it lies in a file: key and sealed window.
+pub(crate) type LedgerRow = (Vec<u8>, Vec<u8>);
+
+/// What the owner may believe of the state file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Trust {
+    /// It holds what was last committed.
+    Sure,
+    /// Its last commit failed: the next one writes everything.
+    InDoubt,
+    /// An fsync of it failed, or it was removed: it is replaced, and not written again.
+    Spent,
+}
+
 /// One transaction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Change {
     pub(crate) put_segments: Vec<Manifest>,
     pub(crate) drop_segments: Vec<u64>,
     pub(crate) put_cuts: Vec<(u64, Extent)>,
     pub(crate) drop_cuts: Vec<u64>,
     pub(crate) ledger: Vec<(Sender, Window)>,
+    /// Of another state file, as they lie in it.
+    pub(crate) ledger_rows: Vec<LedgerRow>,
     /// Rows that are not put are removed: after a commit of unknown outcome.
     pub(crate) replace_all: bool,
 }
@@ -156,7 +172,9 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn create(disk: &dyn Disk, site: &Site) -> Result<Self, Fault> {
+    /// Makes the file, in place of another one if there is one, so that it is either not there or
+    /// has all that `change` says: a segment that it does not list would be unlinked.
+    pub(crate) fn create(disk: &dyn Disk, site: &Site, change: &Change) -> Result<Self, Fault> {
         let unfinished = format!("{STATE}.new");
         let backend = disk
             .create(&unfinished)
@@ -164,7 +182,7 @@ impl State {
         let state = Self {
             handle: Handle::create(backend, CACHE)?,
         };
-        state.commit(site, &Change::default())?;
+        state.commit(site, change)?;
         disk.rename(&unfinished, STATE)
             .and_then(|()| disk.sync_dir())
             .map_err(|error| Fault::io("naming the state file", error))?;
@@ -178,6 +196,21 @@ impl State {
         Ok(Self {
             handle: Handle::open(backend, CACHE)?,
         })
+    }
+
+    /// Opens the file and writes nothing.
+    pub(crate) fn open_to_read(disk: &dyn Disk) -> Result<Self, Fault> {
+        let backend = disk
+            .open_to_read(STATE)
+            .map_err(|error| Fault::io("opening the state file", error))?;
+        Ok(Self {
+            handle: Handle::open_to_read(backend, CACHE)?,
+        })
+    }
+
+    /// True if an fsync failed, of the close itself too: the file must not be written again.
+    pub(crate) fn close(self) -> bool {
+        self.handle.close()
     }
 
     pub(crate) fn load(&self) -> Result<Snapshot, Fault> {
@@ -225,6 +258,19 @@ impl State {
         })
     }
 
+    /// The ledger as it lies there, to be written elsewhere.
+    pub(crate) fn ledger_rows(&self) -> Result<Vec<LedgerRow>, Fault> {
+        guard("copying the ledger", || {
+            let txn = self.handle.db().begin_read()?;
+            let mut rows = Vec::new();
+            for row in txn.open_table(LEDGER)?.iter()? {
+                let (key, row) = row?;
+                rows.push((key.value().to_vec(), row.value().to_vec()));
+            }
+            Ok(rows)
+        })
+    }
+
     pub(crate) fn commit(&self, site: &Site, change: &Change) -> Result<(), Fault> {
         guard("committing the state file", || {
             let txn = self.handle.db().begin_write()?;
@@ -256,6 +302,9 @@ impl State {
             }
             {
                 let mut table = txn.open_table(LEDGER)?;
+                for (key, row) in &change.ledger_rows {
+                    table.insert(key.as_slice(), row.as_slice())?;
+                }
                 for (sender, window) in &change.ledger {
                     table.insert(sender.key().as_slice(), window.write().as_slice())?;
                 }

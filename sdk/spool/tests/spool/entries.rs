@@ -90,6 +90,7 @@ pub(crate) fn open_with(dir: &TempDir, max_bytes: u64, when_full: WhenFull) -> S
         settle_after: Duration::from_millis(20),
         cut_linger: Duration::from_millis(5),
         retry_after: Duration::from_millis(20),
+        ballast_bytes: Some(64 << 10),
         ..Tuning::default()
     };
     open_on(disk, max_bytes, when_full, tuning).unwrap()
@@ -105,6 +106,7 @@ pub(crate) fn open_on(
         dir: "spool".into(),
         max_bytes,
         when_full,
+        ..SpoolConfig::default()
     };
     Spool::open_on(disk, config, tuning, SystemClock::shared())
 }

@@ -1,12 +1,15 @@
 //! The spool's promises on a real directory, and under every fault that can be simulated.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "helpers of tests fail loudly too"
 )]
 
 mod entries;
+mod failing_sync;
 mod formats;
+mod full_disk;
 mod power_cut;
 mod promises;
 mod sim_disk;

@@ -65,6 +65,7 @@ fn tuning() -> Tuning {
         settle_most: 8,
         cut_linger: Duration::ZERO,
         retry_after: Duration::from_millis(1),
+        ballast_bytes: Some(16 << 10),
         ..Tuning::default()
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use petrel_spool::{Disk, SpoolError};
+use petrel_spool::{Disk, Space, SpoolError};
 use redb::StorageBackend;
 use tokio::sync::watch;
 
@@ -17,6 +17,7 @@ use crate::entries::Random;
 
 const SECTOR: u64 = 512;
 const BLOCK: u64 = 4096;
+const TOTAL: u64 = 1 << 40;
 
 #[derive(Clone, Debug)]
 enum Pending {
@@ -49,6 +50,8 @@ struct World {
     cut_at: Option<u64>,
     dead: bool,
     locked: bool,
+    /// One sync in so many fails, and which.
+    failing: Option<(u64, Random)>,
     /// Every third sync only says that it was one.
     lies: bool,
     syncs: u64,
@@ -76,6 +79,14 @@ impl World {
             self.dead = true;
         }
         Ok(self.dead)
+    }
+}
+
+impl World {
+    fn used(&self) -> u64 {
+        let files = self.names.values();
+        let blocks: usize = files.map(|inode| self.inodes[*inode].blocks.len()).sum();
+        blocks as u64 * BLOCK
     }
 }
 
@@ -156,6 +167,16 @@ impl SimDisk {
         let mut death = self.death.subscribe();
         // An error would mean that the disk, which we hold, is gone.
         let _died = death.wait_for(|dead| *dead).await;
+    }
+
+    /// From now on one sync in `n` fails, as the kernel does it: what was to be written stays
+    /// readable, and no later sync writes it.
+    pub(crate) fn fail_syncs(&self, n: u64, seed: u64) {
+        self.world().failing = Some((n, Random::new(seed)));
+    }
+
+    pub(crate) fn stop_failing(&self) {
+        self.world().failing = None;
     }
 
     pub(crate) fn lie(&self) {
@@ -259,6 +280,10 @@ impl Disk for SimDisk {
         Ok(self.file(inode.ok_or(io::ErrorKind::NotFound)?))
     }
 
+    fn open_to_read(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
+        self.open(name)
+    }
+
     fn create(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
         let (mut world, last) = self.step()?;
         world.inodes.push(Inode::default());
@@ -305,6 +330,30 @@ impl Disk for SimDisk {
         let world = self.world();
         let inode = *world.names.get(name).ok_or(io::ErrorKind::NotFound)?;
         Ok(world.inodes[inode].blocks.len() as u64 * BLOCK)
+    }
+
+    fn used(&self) -> io::Result<u64> {
+        Ok(self.world().used())
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let world = self.world();
+        Ok(Space {
+            total_bytes: TOTAL,
+            free_bytes: TOTAL - world.used(),
+        })
+    }
+
+    fn occupy(&self, name: &str, bytes: u64) -> io::Result<()> {
+        let file = self.create(name)?;
+        file.set_len(bytes)?;
+        self.world()
+            .inodes
+            .last_mut()
+            .unwrap()
+            .blocks
+            .extend(0..bytes.div_ceil(BLOCK));
+        Ok(())
     }
 }
 
@@ -366,8 +415,15 @@ impl StorageBackend for SimFile {
         if world.lies && world.syncs.is_multiple_of(3) {
             return Ok(());
         }
+        let world = &mut *world;
         let inode = &mut world.inodes[self.inode];
-        for pending in std::mem::take(&mut inode.pending) {
+        let pending = std::mem::take(&mut inode.pending);
+        if let Some((n, random)) = &mut world.failing
+            && random.one_in(*n)
+        {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        for pending in pending {
             match pending {
                 Pending::Len(len) => inode.durable.resize(usize::try_from(len).unwrap(), 0),
                 Pending::Write(offset, data) => Inode::write(&mut inode.durable, offset, &data),
