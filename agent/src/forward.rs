@@ -409,8 +409,8 @@ impl Shared {
     async fn rename(&self, lease: Lease, words: &str) {
         let id = lease.id();
         error!(batch.id = %id, reason = words, "another agent uses this spool's identity; taking a new one");
-        // Others of the old identity may have renewed it meanwhile.
-        if self.spool.identity() == (id.agent, id.epoch)
+        // Others of the old identity may have renewed it meanwhile; its epochs are those of classes.
+        if self.spool.identity().0 == id.agent
             && let Err(why) = self.spool.renew_identity().await
         {
             warn!(error = %why, "cannot take a new identity, trying on");

@@ -1,6 +1,6 @@
 //! Sealing: batches that wait together become one sealed batch and share one commit.
 //!
-//! Per signal, waiting requests are collected until they weigh enough or the oldest has lingered
+//! Per signal and class (`class`), waiting requests are collected until they weigh enough or the oldest has lingered
 //! long enough; then they are put behind each other (which merges OTLP messages without decoding),
 //! packed once, appended to the spool, and everybody who waited gets the same [`Spooled`].
 //!
@@ -11,13 +11,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use petrel_spool::{Entry, ProjectId, Spool, SpoolError, Spooled};
+use petrel_spool::{Class, Entry, ProjectId, Spool, SpoolError, Spooled};
 use petrel_wire::{Batch, Clock, Sealed, Signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::custody::{Admitted, Custody};
+
+mod class;
 
 /// Requests between the door and the sealer. What they weigh is bounded by the door's budget.
 const WAITING: usize = 1024;
@@ -45,6 +47,7 @@ pub struct Sealer {
 #[derive(Debug)]
 struct Waiting {
     batch: Batch,
+    class: Class,
     custody: Custody,
     answer: oneshot::Sender<Result<Spooled, SpoolError>>,
 }
@@ -56,6 +59,7 @@ impl Sealer {
         let Admitted { batch, custody } = admitted;
         let (answer, spooled) = oneshot::channel();
         let waiting = Waiting {
+            class: class::class_of(&batch),
             batch,
             custody,
             answer,
@@ -94,7 +98,10 @@ impl Seal {
 
     /// Runs until every handle is gone and everybody who waited is answered.
     pub async fn run(mut self) {
-        let mut groups = Signal::ALL.map(|_| Group::default());
+        let mut groups = Vec::new();
+        for class in Class::ALL {
+            groups.extend(Signal::ALL.map(|signal| Group::new(class, signal)));
+        }
         let mut commits = JoinSet::new();
         loop {
             let due = groups.iter().filter_map(|group| group.due).min();
@@ -102,8 +109,9 @@ impl Seal {
                 Some(ended) = commits.join_next() => report(ended),
                 waiting = self.inbox.recv(), if commits.len() < COMMITS => {
                     let Some(waiting) = waiting else { break };
-                    let signal = waiting.batch.signal();
-                    let group = &mut groups[usize::from(signal.code()) - 1];
+                    let Some(group) = groups.iter_mut().find(|it| it.takes(&waiting)) else {
+                        continue; // there is one for each
+                    };
                     group.add(waiting, self.commit_time.linger());
                     if group.bytes >= self.config.batch_bytes {
                         self.commit(group, &mut commits);
@@ -128,16 +136,17 @@ impl Seal {
     }
 
     fn commit(&self, group: &mut Group, commits: &mut JoinSet<()>) {
-        let group = std::mem::take(group);
-        if group.waiting.is_empty() {
+        let waiting = group.take();
+        if waiting.is_empty() {
             return;
         }
         let commit = Commit {
+            class: group.class,
             spool: self.spool.clone(),
             clock: Arc::clone(&self.clock),
             commit_time: Arc::clone(&self.commit_time),
         };
-        commits.spawn(commit.run(group.waiting));
+        commits.spawn(commit.run(waiting));
     }
 }
 
@@ -155,15 +164,37 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// Requests of one signal that will be sealed together.
-#[derive(Debug, Default)]
+/// Requests of one class and signal that will be sealed together.
+#[derive(Debug)]
 struct Group {
+    class: Class,
+    signal: Signal,
     waiting: Vec<Waiting>,
     bytes: usize,
     due: Option<Instant>,
 }
 
 impl Group {
+    fn new(class: Class, signal: Signal) -> Self {
+        Self {
+            class,
+            signal,
+            waiting: Vec::new(),
+            bytes: 0,
+            due: None,
+        }
+    }
+
+    fn takes(&self, waiting: &Waiting) -> bool {
+        self.signal == waiting.batch.signal() && self.class == waiting.class
+    }
+
+    fn take(&mut self) -> Vec<Waiting> {
+        self.bytes = 0;
+        self.due = None;
+        std::mem::take(&mut self.waiting)
+    }
+
     fn add(&mut self, waiting: Waiting, linger: Duration) {
         self.bytes += waiting.batch.bytes().len();
         self.due.get_or_insert_with(|| Instant::now() + linger);
@@ -172,6 +203,7 @@ impl Group {
 }
 
 struct Commit {
+    class: Class,
     spool: Spool,
     clock: Arc<dyn Clock>,
     commit_time: Arc<CommitTime>,
@@ -185,6 +217,7 @@ impl Commit {
             batch,
             custody,
             answer,
+            ..
         } in waiting
         {
             parts.push(batch);
@@ -212,7 +245,7 @@ impl Commit {
             accepted: self.clock.wall(),
             sealed,
         };
-        let outcome = self.spool.append(entry).await;
+        let outcome = self.spool.append(entry, self.class).await;
         self.commit_time.record(started.elapsed());
         outcome
     }

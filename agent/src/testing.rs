@@ -7,15 +7,20 @@ use prost::Message as _;
 
 /// A batch with so many log records.
 pub(crate) fn logs(count: usize) -> Batch {
-    let record = |n: usize| LogRecord {
+    logs_of_severity(&vec![9; count])
+}
+
+/// A batch with a log record of each severity.
+pub(crate) fn logs_of_severity(numbers: &[i32]) -> Batch {
+    let record = |(n, severity_number): (usize, &i32)| LogRecord {
         time_unix_nano: n as u64 + 1,
-        severity_text: "INFO".to_owned(),
+        severity_number: *severity_number,
         ..LogRecord::default()
     };
     let request = ExportLogsServiceRequest {
         resource_logs: vec![ResourceLogs {
             scope_logs: vec![ScopeLogs {
-                log_records: (0..count).map(record).collect(),
+                log_records: numbers.iter().enumerate().map(record).collect(),
                 ..ScopeLogs::default()
             }],
             ..ResourceLogs::default()

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use petrel_receiver::{Arrival, Door, Head, Receipt, Refused};
-use petrel_spool::{Entry, Spool};
+use petrel_spool::{Class, Entry, Spool};
 use petrel_wire::{Batch, Clock, Sealed, Signal, otlp::view};
 use tracing::debug;
 
@@ -110,7 +110,8 @@ impl<D: Directory> Door for Ingest<D> {
             accepted: self.shared.clock.wall(),
             sealed,
         };
-        match self.shared.journal.append(entry).await {
+        // All of it was answered for: nothing in the journal is worth less than the rest.
+        match self.shared.journal.append(entry, Class::Keep).await {
             Ok(spooled) => {
                 let known = spooled.seen_before();
                 self.shared.counters.accepted(head, items, bytes, known);

@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::custody::Books;
-use crate::testing::logs;
+use crate::testing::{logs, logs_of_severity};
 
 struct Bench {
     books: Arc<Books>,
@@ -100,4 +100,19 @@ fn the_linger_follows_the_disk_between_its_bounds() {
         commits.record(Duration::from_secs(3));
     }
     assert_eq!(commits.linger(), LONGEST_LINGER);
+}
+
+#[tokio::test]
+async fn errors_are_sealed_by_themselves_and_leave_first() {
+    let bench = bench(1 << 20);
+    let errors = Admitted::new(&bench.books, logs_of_severity(&[17, 9]));
+    let (plain, errors) = tokio::join!(
+        bench.sealer.spool(bench.admit(5)),
+        bench.sealer.spool(errors)
+    );
+    let (plain, errors) = (plain.unwrap().id(), errors.unwrap().id());
+    assert_ne!(plain.epoch, errors.epoch);
+    let first = bench.spool.lease().await.unwrap();
+    assert_eq!((first.id(), first.entry().sealed.items()), (errors, 2));
+    assert_eq!(bench.spool.lease().await.unwrap().id(), plain);
 }

@@ -52,6 +52,7 @@ impl Doors {
             dir: dir.path().join("journal"),
             max_bytes,
             when_full: WhenFull::Refuse,
+            ..SpoolConfig::default()
         };
         let journal = Spool::open(config, Arc::clone(&clock)).unwrap();
         let tokens = Tokens(Arc::new(HashMap::from([("one", 1), ("two", 2)])));

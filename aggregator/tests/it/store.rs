@@ -22,7 +22,7 @@ use petrel_aggregator::engine::Access;
 use petrel_aggregator::rows::{self, Source};
 use petrel_aggregator::sql;
 use petrel_aggregator::store::Store;
-use petrel_spool::{Entry, ProjectId, Spool, SpoolConfig};
+use petrel_spool::{Class, Entry, ProjectId, Spool, SpoolConfig};
 use petrel_wire::{
     AgentId, Batch, BatchId, Clock as _, Limits, Sealed, Signal, SystemClock, UnixNanos,
 };
@@ -77,7 +77,7 @@ impl Running {
             accepted: UnixNanos(now()),
             sealed: Sealed::pack(&batch),
         };
-        drop(self.journal.append(entry).await.unwrap());
+        drop(self.journal.append(entry, Class::Keep).await.unwrap());
     }
 
     /// Everything that was appended is settled.

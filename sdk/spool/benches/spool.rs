@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use petrel_spool::{Entry, ProjectId, Spool, SpoolConfig, WhenFull};
+use petrel_spool::{Class, Entry, ProjectId, Spool, SpoolConfig, WhenFull};
 use petrel_wire::{Clock as _, Sealed, Signal, SystemClock};
 
 fn main() {
@@ -65,7 +65,10 @@ async fn commits(bytes: usize) {
     let mut commits = 0_u32;
     while started.elapsed() < Duration::from_secs(3) {
         let entry = entries[commits as usize % entries.len()].clone();
-        let _spooled = spool.append(entry).await.expect("a healthy disk");
+        let _spooled = spool
+            .append(entry, Class::Bulk)
+            .await
+            .expect("a healthy disk");
         commits += 1;
     }
     let took = started.elapsed();
@@ -86,7 +89,10 @@ async fn reopen(backlog: usize) {
     let spool = open(dir.path());
     for fill in 0..backlog / BYTES {
         let entry = entry(BYTES, fill as u64);
-        let _spooled = spool.append(entry).await.expect("a healthy disk");
+        let _spooled = spool
+            .append(entry, Class::Bulk)
+            .await
+            .expect("a healthy disk");
     }
     let image = tempfile::tempdir_in(".").expect("a directory on this disk");
     for file in std::fs::read_dir(dir.path()).expect("a directory") {

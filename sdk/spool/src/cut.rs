@@ -224,9 +224,8 @@ impl Owner {
                 .shelves
                 .iter_mut()
                 .find_map(|(segment, shelf)| shelf.available().map(|(seq, _)| (*segment, seq)))?;
-            let shelf = self.shelves.get_mut(&segment)?;
-            let (items, bytes) = shelf.waiting();
-            let more_may_come = segment == self.active && items < max_items && bytes < max_bytes;
+            let (items, bytes) = self.shelves.get_mut(&segment)?.waiting();
+            let more_may_come = self.is_active(segment) && items < max_items && bytes < max_bytes;
             let lately = self
                 .last_cut
                 .is_some_and(|at| at.elapsed() < self.tuning.cut_linger);

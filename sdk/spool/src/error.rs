@@ -50,6 +50,19 @@ pub enum SpoolError {
         /// From here on entries are taken again.
         least_bytes: u64,
     },
+    /// A newer version wrote here. Nothing was touched.
+    #[error(
+        "{file} is of format {format}, and this version reads up to {known}: start the version that \
+         wrote it, or move the spool's directory away to begin an empty one"
+    )]
+    Newer {
+        /// Which file.
+        file: String,
+        /// What it is of.
+        format: u32,
+        /// The newest that is read here.
+        known: u32,
+    },
     /// Larger than a spool of this size can ever hold.
     #[error("a batch of {bytes} bytes is too large for a spool of {limit_bytes} bytes")]
     TooLarge {
@@ -70,6 +83,9 @@ impl SpoolError {
     }
 
     pub(crate) fn disk(fault: &Fault) -> Self {
+        if let Some(newer) = fault.source.downcast_ref::<Self>() {
+            return newer.clone();
+        }
         Self::Disk {
             doing: fault.doing,
             source: Arc::clone(&fault.source),
@@ -95,6 +111,8 @@ pub(crate) enum FaultKind {
     Full,
     /// The bytes are not what we wrote, or not ours.
     Damaged,
+    /// The bytes are of a format that came later.
+    Newer,
 }
 
 impl Fault {
@@ -117,6 +135,18 @@ impl Fault {
             doing,
             kind: FaultKind::Damaged,
             source: what.into(),
+        }
+    }
+
+    pub(crate) fn newer(file: &str, format: u32) -> Self {
+        Self {
+            doing: "opening a file",
+            kind: FaultKind::Newer,
+            source: Arc::new(SpoolError::Newer {
+                file: file.to_owned(),
+                format,
+                known: crate::layout::FORMAT,
+            }),
         }
     }
 

@@ -1,19 +1,22 @@
 //! Room: what goes first when the bound is reached, and the files that are not segments.
 //!
 //! Quarantined files and dead letters go before anything that may still be delivered; then whole
-//! segments, oldest first, counted by signal before they are unlinked. A segment with something in
+//! segments, those of bulk before those to keep, oldest first, counted by signal before they are unlinked. A segment with something in
 //! flight is passed over: its entry would be both stored and reported as dropped.
 
 use std::collections::BTreeMap;
 
 use petrel_wire::BatchId;
 
+use crate::class::BULK_PERCENT;
 use crate::disk::Disk;
 use crate::error::{Fault, FaultKind};
 use crate::layout::{SegmentMeta, dead_name};
 use crate::owner::Owner;
 use crate::segment::{Found, Record, Segment};
-use crate::{DeadLetter, SpoolError, WhenFull};
+use crate::shelf::Shelf;
+use crate::stream::Epoch;
+use crate::{Class, DeadLetter, SpoolError, WhenFull};
 
 /// Files beside the segments, by what they occupy.
 #[derive(Debug, Default)]
@@ -94,21 +97,27 @@ impl Extras {
 }
 
 impl Owner {
-    /// Makes sure that `bytes` more fit, by the policy of the configuration.
-    pub(crate) fn make_room(&mut self, bytes: u64) -> Result<(), SpoolError> {
+    /// Makes sure that `bytes` more of a class fit, by the policy of the configuration.
+    pub(crate) fn make_room(&mut self, class: Class, bytes: u64) -> Result<(), SpoolError> {
         // redb's pages around the pieces, and the commit's own.
         let need = bytes + bytes / 16 + (64 << 10);
         let limit = self.room.limit_bytes;
-        if self.used_bytes() + need <= limit {
-            return Ok(());
+        if class == Class::Bulk {
+            let share = limit / 100 * BULK_PERCENT;
+            while self.bulk_bytes() + need > share {
+                if !self.may_evict(Class::Bulk)? {
+                    return Err(SpoolError::Full {
+                        used_bytes: self.bulk_bytes(),
+                        limit_bytes: share,
+                    });
+                }
+            }
         }
         while self.used_bytes() + need > limit {
-            if self.drop_extra() {
-                continue;
-            }
-            let evicted = self.config.when_full == WhenFull::EvictOldest
-                && self.evict_one().map_err(|fault| self.refuse(&fault))?;
-            if !evicted {
+            let made = self.drop_extra()
+                || self.may_evict(Class::Bulk)?
+                || (class == Class::Keep && self.may_evict(Class::Keep)?);
+            if !made {
                 return Err(SpoolError::Full {
                     used_bytes: self.used_bytes(),
                     limit_bytes: limit,
@@ -116,6 +125,19 @@ impl Owner {
             }
         }
         Ok(())
+    }
+
+    fn bulk_bytes(&self) -> u64 {
+        let bulk = |shelf: &&Shelf| shelf.manifest.meta.class == Class::Bulk;
+        let shelves = self.shelves.values().filter(bulk);
+        shelves.map(|shelf| shelf.allocated).sum()
+    }
+
+    fn may_evict(&mut self, class: Class) -> Result<bool, SpoolError> {
+        if self.config.when_full == WhenFull::Refuse {
+            return Ok(false);
+        }
+        self.evict_one(class).map_err(|fault| self.refuse(&fault))
     }
 
     /// Drops one file that will never be delivered.
@@ -136,12 +158,13 @@ impl Owner {
         true
     }
 
-    /// Drops the oldest segment that has nothing in flight; false if there is none.
-    fn evict_one(&mut self) -> Result<bool, Fault> {
+    /// Drops the oldest segment of a class that has nothing in flight; false if there is none.
+    fn evict_one(&mut self, class: Class) -> Result<bool, Fault> {
         let is_candidate = |owner: &Self, number: u64| {
             let shelf = &owner.shelves[&number];
             let in_cut = owner.cuts.values().any(|cut| cut.extent.segment == number);
-            shelf.is_idle() && !in_cut && shelf.manifest.entries() > 0
+            let of_class = shelf.manifest.meta.class == class;
+            of_class && shelf.is_idle() && !in_cut && shelf.manifest.entries() > 0
         };
         let oldest = self
             .shelves
@@ -151,14 +174,15 @@ impl Owner {
         let Some(number) = oldest else {
             return Ok(false);
         };
-        if number == self.active {
-            self.rotate(None)?;
+        if self.is_active(number) {
+            self.rotate(class, Epoch::Same)?;
         }
         let shelf = &self.shelves[&number];
         let here = shelf.items_here();
         tracing::warn!(
             entries = shelf.entries_here(),
             items = ?here,
+            %class,
             limit_bytes = self.room.limit_bytes,
             "the spool is full; its oldest segment was dropped",
         );
@@ -179,8 +203,8 @@ impl Owner {
     }
 
     fn try_set_aside(&mut self, number: u64, fault: &Fault) -> Result<(), Fault> {
-        if number == self.active {
-            self.rotate(Some((self.site.agent, self.site.epoch + 1)))?;
+        if let Some(class) = self.writes(number) {
+            self.rotate(class, Epoch::Next)?;
         }
         let shelf = &self.shelves[&number];
         let here = shelf.items_here();
@@ -235,6 +259,7 @@ impl Owner {
             self.extras.close();
             let meta = SegmentMeta {
                 number: newest + 1,
+                class: Class::Bulk,
                 agent: self.site.agent,
                 epoch: self.site.epoch,
                 first: 1,

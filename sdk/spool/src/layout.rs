@@ -3,7 +3,7 @@
 //! ```text
 //! lock                     flock'ed while open; holds the owner's pid
 //! state.redb               who we are, which segments there are, what is settled, the ledger
-//! segment-0000000017.redb  records, oldest in the lowest number; only the highest is written
+//! segment-0000000017.redb  records of one class; of each class only the highest is written
 //! dead-0000000002.redb     records that the next hop will never take, each with its reason
 //! ballast                  holds blocks that are released when the disk is full
 //! *.new                    being made; without meaning until renamed
@@ -16,10 +16,12 @@ use petrel_wire::{AgentId, BatchId, Sealed, Signal, UnixNanos};
 use redb::TableDefinition;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{Entry, ProjectId};
+use crate::{Class, Entry, ProjectId};
 
 /// Of `state.redb` and of segments; in every file's `meta` row. Readers refuse what is newer.
-pub(crate) const FORMAT: u32 = 1;
+///
+/// 1: one class of entries. 2: segments say of which class they are, and several are written.
+pub(crate) const FORMAT: u32 = 2;
 
 /// redb puts a value into a power of two of pages: 1 MiB costs 2 MiB, mixed sizes 1.33 of
 /// themselves, pieces of this size 1.03.
@@ -134,10 +136,17 @@ pub(crate) fn open_row(sealed: &[u8]) -> Option<&[u8]> {
     (xxh3_64(row) == sum).then_some(row)
 }
 
-/// Whose sequence numbers a segment holds, and from which on.
+/// The format of a row that begins with one, if it is newer than what is read here.
+pub(crate) fn newer_format(sealed: &[u8]) -> Option<u32> {
+    let format = Reader::new(open_row(sealed)?).u32()?;
+    (format > FORMAT).then_some(format)
+}
+
+/// Whose sequence numbers a segment holds, of which class, and from which on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentMeta {
     pub(crate) number: u64,
+    pub(crate) class: Class,
     pub(crate) agent: AgentId,
     pub(crate) epoch: u32,
     pub(crate) first: u64,
@@ -151,20 +160,27 @@ impl SegmentMeta {
         row.extend_from_slice(&self.agent.0.to_le_bytes());
         row.extend_from_slice(&self.epoch.to_le_bytes());
         row.extend_from_slice(&self.first.to_le_bytes());
+        row.push(self.class.code());
         seal_row(&row)
     }
 
     pub(crate) fn read(sealed: &[u8]) -> Option<Self> {
         let mut row = Reader::new(open_row(sealed)?);
-        if row.u32()? != FORMAT {
+        let format = row.u32()?;
+        if format > FORMAT {
             return None;
         }
-        Some(Self {
+        let mut meta = Self {
             number: row.u64()?,
+            class: Class::Bulk,
             agent: AgentId(row.u128()?),
             epoch: row.u32()?,
             first: row.u64()?,
-        })
+        };
+        if format > 1 {
+            meta.class = Class::from_code(row.u8()?)?;
+        }
+        Some(meta)
     }
 }
 

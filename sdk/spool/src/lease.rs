@@ -10,7 +10,7 @@ use crate::error::{Fault, FaultKind};
 use crate::layout::{Header, segment_name};
 use crate::owner::{Owner, Place, Request};
 use crate::segment::{Found, Segment};
-use crate::{Entry, SpoolError};
+use crate::{Class, Entry, SpoolError};
 
 /// One entry in flight once. Dropped unsettled, it goes back to the front.
 #[derive(Debug)]
@@ -82,14 +82,7 @@ impl Owner {
     /// Serves callers of `lease` as long as there are entries.
     pub(crate) fn hand_out_leases(&mut self) {
         while !self.lease_waiters.is_empty() && !self.is_resting() {
-            let next = self.shelves.iter_mut().find_map(|(segment, shelf)| {
-                let (seq, attempts) = shelf.available()?;
-                let place = Place {
-                    segment: *segment,
-                    seq,
-                };
-                Some((place, attempts))
-            });
+            let next = Class::ALL.into_iter().find_map(|class| self.next_of(class));
             let Some((place, attempts)) = next else {
                 return;
             };
@@ -113,6 +106,18 @@ impl Owner {
             // Nobody there any more: dropping the lease sends it back to us.
             let _caller_may_be_gone = waiter.reply.send(Ok(lease));
         }
+    }
+
+    /// The entry of a class that is leased next.
+    fn next_of(&mut self, class: Class) -> Option<(Place, u32)> {
+        self.shelves
+            .iter_mut()
+            .filter(|(_, shelf)| shelf.manifest.meta.class == class)
+            .find_map(|(segment, shelf)| {
+                let (seq, attempts) = shelf.available()?;
+                let segment = *segment;
+                Some((Place { segment, seq }, attempts))
+            })
     }
 
     pub(crate) fn id_of(&self, place: Place, entry: &Entry) -> BatchId {
@@ -189,8 +194,8 @@ impl Owner {
     }
 
     fn give_up_handle(&mut self, number: u64) {
-        if number == self.active {
-            self.close_writer();
+        if let Some(class) = self.writes(number) {
+            self.close_writer(class);
         }
         if self
             .reader
@@ -211,8 +216,11 @@ impl Owner {
 
     fn segment(&mut self, number: u64) -> Result<&Segment, Fault> {
         // A segment that is written is read through the same handle.
-        if let Some(writer) = self.writer.as_ref().filter(|_| number == self.active) {
-            return Ok(writer);
+        if let Some(class) = self.writes(number)
+            && self.stream(class).writer.is_some()
+        {
+            let writer = self.stream(class).writer.as_ref();
+            return Ok(writer.expect("looked at above"));
         }
         if self.reader.as_ref().is_none_or(|(open, _)| *open != number) {
             self.reader = None;

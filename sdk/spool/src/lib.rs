@@ -2,12 +2,12 @@
 //!
 //! In the agent it stands between processors and network, in the aggregator (where prose calls it
 //! the journal) between network and ClickHouse. [`Spool::append`] returns once the batch would
-//! survive a power cut; only then may anyone be answered. Order is oldest first. It never looks
+//! survive a power cut; only then may anyone be answered. Order is oldest first within a [`Class`]. It never looks
 //! inside a batch and never opens a socket.
 //!
 //! # Layout
-//! A directory of small redb files: segments, of which only the newest is written, and a state
-//! file that says which segments there are and what in them is settled. A segment is never
+//! A directory of small redb files: segments, of which only the newest of each [`Class`] is written,
+//! and a state file that says which segments there are and what in them is settled. A segment is never
 //! changed after it was closed; it is unlinked whole, once everything in it is settled or the
 //! bound asks for it. So space returns at once, damage costs one file, and a restart reads one
 //! segment's headers, whatever the backlog.
@@ -23,6 +23,7 @@
 
 mod append;
 mod books;
+mod class;
 mod cut;
 mod disk;
 mod error;
@@ -39,6 +40,7 @@ mod segment;
 mod settle;
 mod shelf;
 mod state;
+mod stream;
 mod trouble;
 mod unwritten;
 
@@ -51,6 +53,7 @@ use petrel_wire::{AgentId, BatchId, Clock, Sealed, UnixNanos};
 use tokio::sync::{Semaphore, oneshot};
 
 pub use books::{SignalStats, SpoolStats};
+pub use class::Class;
 pub use cut::Cut;
 pub use disk::{Directory, Disk, Space};
 pub use error::SpoolError;
@@ -254,14 +257,15 @@ impl Spool {
         })
     }
 
-    /// This spool's identity and epoch.
+    /// This spool's identity, and the newest epoch of it. Each class writes under an epoch of its
+    /// own, see [`Class`].
     pub fn identity(&self) -> (AgentId, u32) {
         self.look(|board| board.identity)
     }
 
     /// Returns once the entry would survive a power cut. Callers that wait together share one
     /// commit. Not cancel-safe in one sense: a dropped future may still have been stored.
-    pub async fn append(&self, entry: Entry) -> Result<Spooled, SpoolError> {
+    pub async fn append(&self, entry: Entry, class: Class) -> Result<Spooled, SpoolError> {
         // Taken before the entry is queued, so that a burst waits here and not in memory twice.
         let bytes = u32::try_from(entry.sealed.body().len()).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.shared.room)
@@ -270,6 +274,7 @@ impl Spool {
             .map_err(|_| SpoolError::Closed)?;
         self.ask(|reply| {
             Request::Append(Append {
+                class,
                 entry,
                 reply,
                 _room: room,
@@ -278,7 +283,7 @@ impl Spool {
         .await
     }
 
-    /// The oldest entry that is not in flight; waits until there is one.
+    /// The oldest entry that is not in flight, [`Class::Keep`] first; waits until there is one.
     pub async fn lease(&self) -> Result<Lease, SpoolError> {
         let home = self.shared.requests.clone();
         self.ask(|reply| Request::Lease { home, reply }).await

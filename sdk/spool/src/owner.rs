@@ -22,9 +22,10 @@ use crate::segment::Segment;
 use crate::settle::Dead;
 use crate::shelf::Shelf;
 use crate::state::{Site, State, Trust};
+use crate::stream::Stream;
 use crate::trouble::Trouble;
 use crate::{
-    Board, Cut, DeadLetter, Entry, Lease, SignalStats, SpoolConfig, SpoolError, SpoolStats,
+    Board, Class, Cut, DeadLetter, Entry, Lease, SignalStats, SpoolConfig, SpoolError, SpoolStats,
     Spooled, Tuning,
 };
 
@@ -33,6 +34,7 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, SpoolError>>;
 /// One caller waiting for a commit.
 #[derive(Debug)]
 pub(crate) struct Append {
+    pub(crate) class: Class,
     pub(crate) entry: Entry,
     pub(crate) reply: Reply<Spooled>,
     pub(crate) _room: OwnedSemaphorePermit,
@@ -105,11 +107,8 @@ pub(crate) struct Owner {
     pub(crate) state_allocated: u64,
     pub(crate) trust: Trust,
     pub(crate) shelves: BTreeMap<u64, Shelf>,
-    /// Number of the segment that is written.
-    pub(crate) active: u64,
-    pub(crate) writer: Option<Segment>,
-    /// An fsync of the active segment failed: it must not be written again.
-    pub(crate) abandon: bool,
+    /// In the order of [`Class::ALL`].
+    pub(crate) streams: [Stream; 2],
     pub(crate) reader: Option<(u64, Segment)>,
     /// Windows of the active segment, not yet in the state file, and looked-up ones.
     pub(crate) ledger: HashMap<LedgerSender, Window>,
@@ -143,8 +142,7 @@ pub(crate) struct Found {
     pub(crate) site: Site,
     pub(crate) state: State,
     pub(crate) shelves: BTreeMap<u64, Shelf>,
-    pub(crate) active: u64,
-    pub(crate) writer: Option<Segment>,
+    pub(crate) streams: [Stream; 2],
     pub(crate) ledger: HashMap<LedgerSender, Window>,
     pub(crate) cuts: BTreeMap<u64, Outstanding>,
     pub(crate) extras: Extras,
@@ -171,7 +169,7 @@ impl Owner {
         room: Room,
         found: Found,
     ) -> Self {
-        let identity = (found.site.agent, found.site.epoch);
+        let identity = found.site.identity();
         let board = Board {
             stats: SpoolStats::default(),
             identity,
@@ -188,9 +186,7 @@ impl Owner {
             state_allocated: 0,
             trust: Trust::Sure,
             shelves: found.shelves,
-            active: found.active,
-            writer: found.writer,
-            abandon: false,
+            streams: found.streams,
             reader: None,
             ledger: found.ledger,
             cuts: found.cuts,
@@ -243,7 +239,9 @@ impl Owner {
                 }
             }
             if let Some(reply) = self.turn(turn) {
-                self.close_writer();
+                for class in Class::ALL {
+                    self.close_writer(class);
+                }
                 drop(self.reader.take());
                 drop(self.state.take());
                 self.extras.close();
@@ -400,7 +398,7 @@ impl Owner {
             free_bytes: self.room.free_bytes,
             entries: self.shelves.values().map(Shelf::entries_here).sum(),
             cuts: self.cuts.len() as u64,
-            oldest: self.shelves.values().find_map(Shelf::oldest),
+            oldest: self.shelves.values().filter_map(Shelf::oldest).min(),
             quarantined_files: self.extras.quarantined(),
             commits: self.commits,
             disk_failing: self.last_words().is_some(),
@@ -425,6 +423,6 @@ impl Owner {
         }
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         board.stats = stats;
-        board.identity = (self.site.agent, self.site.epoch);
+        board.identity = self.site.identity();
     }
 }

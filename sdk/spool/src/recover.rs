@@ -22,6 +22,7 @@ use crate::room::{self, Room};
 use crate::segment::{Replaced, Segment};
 use crate::shelf::Shelf;
 use crate::state::{Change, Manifest, Site, Snapshot, State};
+use crate::stream::Stream;
 use crate::{SpoolConfig, SpoolError, Tuning};
 
 /// How far the numbers on disk can be trusted.
@@ -69,12 +70,14 @@ impl Owner {
         for one in replaced {
             owner.book_replaced(&one);
         }
-        let (agent, epoch) = (owner.site.agent, owner.site.epoch);
+        let mut site = owner.site.clone();
+        if doubt == Doubt::Identity {
+            site.agent = AgentId::random();
+            site.epoch = 0;
+        }
         let started = match doubt {
-            Doubt::Identity => owner.rotate(Some((AgentId::random(), 1))),
-            Doubt::Epoch => owner.rotate(Some((agent, epoch + 1))),
-            Doubt::None if owner.writer.is_none() => owner.rotate(None),
             Doubt::None => Ok(()),
+            Doubt::Epoch | Doubt::Identity => owner.end_streams(site),
         };
         started.map_err(|fault| SpoolError::disk(&fault))?;
         owner.publish();
@@ -101,16 +104,23 @@ impl Recovery {
             None => self.new_state(&files.segments)?,
         };
         self.match_files(&state, &mut snapshot, &files.segments)?;
-        let active = self
-            .shelves
-            .iter()
-            .rev()
-            .find(|(_, shelf)| !shelf.manifest.closed)
-            .map(|(number, _)| *number);
-        let (writer, replaced) = match active {
-            Some(number) => self.open_active(number, &state, &mut snapshot.site)?,
-            None => (None, Vec::new()),
-        };
+        let open = self.shelves.iter().filter(|(_, it)| !it.manifest.closed);
+        let open: Vec<u64> = open.map(|(number, _)| *number).collect();
+        let mut streams: [Stream; 2] = Default::default();
+        let mut replaced = Vec::new();
+        for number in open {
+            let (writer, found) = self.open_active(number, &state, &mut snapshot.site)?;
+            replaced.extend(found);
+            let Some(shelf) = self.shelves.get(&number) else {
+                continue; // set aside
+            };
+            let stream = &mut streams[shelf.manifest.meta.class.index()];
+            let older = stream.active.replace(number);
+            stream.writer = writer;
+            if let Some(older) = older.and_then(|older| self.shelves.get_mut(&older)) {
+                older.close();
+            }
+        }
         let mut cuts = BTreeMap::new();
         for (id, extent) in snapshot.cuts {
             if let Some(shelf) = self.shelves.get_mut(&extent.segment) {
@@ -124,8 +134,7 @@ impl Recovery {
             site: snapshot.site,
             state,
             shelves: self.shelves,
-            active: active.unwrap_or(0),
-            writer,
+            streams,
             ledger: self.ledger,
             cuts,
             extras: self.extras,
@@ -198,7 +207,7 @@ impl Recovery {
     /// A first start, or one after the state file was lost: then everything in segments is kept
     /// under the identity written in each, and what they held before is not known any more.
     fn new_state(&mut self, segments: &BTreeSet<u64>) -> Result<(State, Snapshot), Fault> {
-        let mut site = Site::new(AgentId::random(), 1);
+        let mut site = Site::new(AgentId::random());
         if let Some(highest) = segments.last() {
             tracing::error!(
                 segments = segments.len(),

@@ -11,7 +11,7 @@ use crate::Entry;
 use crate::disk::Disk;
 use crate::error::{Fault, FaultKind, guard};
 use crate::handle::Handle;
-use crate::layout::{Header, META, PIECE, RECORDS, REPLACED, Reader, SegmentMeta};
+use crate::layout::{Header, META, PIECE, RECORDS, REPLACED, Reader, SegmentMeta, newer_format};
 
 const WRITE_CACHE: usize = 4 << 20;
 const READ_CACHE: usize = 1 << 20;
@@ -78,7 +78,7 @@ impl Segment {
         let backend = disk
             .open(name)
             .map_err(|error| cannot_open(disk, name, error))?;
-        Self::with_meta(Handle::open(backend, WRITE_CACHE)?)
+        Self::with_meta(name, Handle::open(backend, WRITE_CACHE)?)
     }
 
     /// Opens any to read it; the file is not touched.
@@ -86,10 +86,10 @@ impl Segment {
         let backend = disk
             .open_to_read(name)
             .map_err(|error| cannot_open(disk, name, error))?;
-        Self::with_meta(Handle::open_to_read(backend, READ_CACHE)?)
+        Self::with_meta(name, Handle::open_to_read(backend, READ_CACHE)?)
     }
 
-    fn with_meta(handle: Handle) -> Result<(Self, SegmentMeta), Fault> {
+    fn with_meta(name: &str, handle: Handle) -> Result<(Self, SegmentMeta), Fault> {
         let meta = guard("reading a segment's meta", || {
             let txn = handle.db().begin_read()?;
             let table = match txn.open_table(META) {
@@ -97,9 +97,12 @@ impl Segment {
                 Err(TableError::TableDoesNotExist(_)) => return Ok(None),
                 Err(error) => return Err(error.into()),
             };
-            let row = table.get("segment")?;
-            Ok(row.and_then(|row| SegmentMeta::read(row.value())))
+            Ok(table.get("segment")?.map(|row| row.value().to_vec()))
         })?;
+        if let Some(format) = meta.as_deref().and_then(newer_format) {
+            return Err(Fault::newer(name, format));
+        }
+        let meta = meta.and_then(|row| SegmentMeta::read(&row));
         let meta = meta.ok_or_else(|| {
             Fault::damaged("opening a segment", "not a segment of a format we know")
         })?;

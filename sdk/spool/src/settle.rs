@@ -7,7 +7,8 @@ use crate::error::Fault;
 use crate::layout::{Header, STATE};
 use crate::owner::{Owner, Place};
 use crate::state::{Change, Site, State, Trust};
-use crate::{Entry, SpoolError};
+use crate::stream::Epoch;
+use crate::{Class, Entry, SpoolError};
 
 /// A refused entry on its way to the dead letters.
 #[derive(Debug)]
@@ -99,14 +100,21 @@ impl Owner {
     fn try_flush(&mut self) -> Result<(), Fault> {
         self.bury()?;
         // An idle spool gives its space back; a busy one keeps its newest file small.
-        let active = &self.shelves[&self.active];
-        if active.is_settled() && active.allocated > self.room.segment_bytes / 4 {
-            self.rotate(None)?;
+        for class in Class::ALL {
+            let active = self.stream(class).active;
+            let drained = active
+                .and_then(|number| self.shelves.get(&number))
+                .is_some_and(|shelf| {
+                    shelf.is_settled() && shelf.allocated > self.room.segment_bytes / 4
+                });
+            if drained {
+                self.rotate(class, Epoch::Same)?;
+            }
         }
         let gone: Vec<u64> = self
             .shelves
             .iter()
-            .filter(|(number, shelf)| **number != self.active && shelf.is_settled())
+            .filter(|(number, shelf)| !self.is_active(**number) && shelf.is_settled())
             .map(|(number, _)| *number)
             .collect();
         let mut site = self.site.clone();
@@ -193,7 +201,7 @@ impl Owner {
 
     fn with_all_that_is_dirty(&self, mut change: Change) -> Change {
         for (number, shelf) in &self.shelves {
-            let wanted = shelf.dirty || self.trust != Trust::Sure || *number == self.active;
+            let wanted = shelf.dirty || self.trust != Trust::Sure || self.is_active(*number);
             let listed = change.drop_segments.contains(number)
                 || change.put_segments.iter().any(|m| m.meta.number == *number);
             if wanted && !listed {

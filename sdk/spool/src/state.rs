@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 use petrel_wire::{AgentId, UnixNanos};
 use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
+use crate::Class;
 use crate::books::{Books, Counts};
 use crate::disk::Disk;
 use crate::error::{Fault, guard};
 use crate::handle::Handle;
-use crate::layout::{FORMAT, META, Reader, STATE, SegmentMeta, open_row, seal_row};
+use crate::layout::{FORMAT, META, Reader, STATE, SegmentMeta, newer_format, open_row, seal_row};
 use crate::ledger::{Sender, Window};
 use crate::ranges::Ranges;
 
@@ -29,6 +30,7 @@ const CACHE: usize = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Site {
     pub(crate) agent: AgentId,
+    /// The newest that anything was written under; zero before that.
     pub(crate) epoch: u32,
     /// Above every segment that was ever listed.
     pub(crate) next_segment: u64,
@@ -81,14 +83,16 @@ impl Manifest {
         row.extend_from_slice(&self.oldest.0.to_le_bytes());
         self.settled_items.write(&mut row);
         self.settled.write(&mut row);
+        row.push(self.meta.class.code());
         seal_row(&row)
     }
 
     fn read(sealed: &[u8]) -> Option<Self> {
         let mut row = Reader::new(open_row(sealed)?);
-        Some(Self {
+        let mut manifest = Self {
             meta: SegmentMeta {
                 number: row.u64()?,
+                class: Class::Bulk,
                 agent: AgentId(row.u128()?),
                 epoch: row.u32()?,
                 first: row.u64()?,
@@ -99,7 +103,12 @@ impl Manifest {
             oldest: UnixNanos(row.u64()?),
             settled_items: Counts::read(&mut row)?,
             settled: Ranges::read(&mut row)?,
-        })
+        };
+        // The first format had no classes.
+        if row.left() > 0 {
+            manifest.meta.class = Class::from_code(row.u8()?)?;
+        }
+        Some(manifest)
     }
 }
 
@@ -217,11 +226,12 @@ impl State {
         let damaged = |what: &str| redb::Error::Corrupted(what.to_owned());
         guard("loading the state file", || {
             let txn = self.handle.db().begin_read()?;
-            let site = txn
-                .open_table(META)?
-                .get("site")?
-                .and_then(|row| Site::read(row.value()))
-                .ok_or_else(|| damaged("no site row of a format we know"))?;
+            let site = txn.open_table(META)?.get("site")?;
+            let site = site.ok_or_else(|| damaged("no site row"))?;
+            if let Some(format) = newer_format(site.value()) {
+                return Ok(Err(format));
+            }
+            let site = Site::read(site.value()).ok_or_else(|| damaged("the site row"))?;
             let mut segments = BTreeMap::new();
             for row in txn.open_table(SEGMENTS)?.iter()? {
                 let (number, row) = row?;
@@ -236,12 +246,13 @@ impl State {
                 let extent = Extent::read(row.value()).ok_or_else(|| damaged("a cut's row"))?;
                 cuts.insert(id.value(), extent);
             }
-            Ok(Snapshot {
+            Ok(Ok(Snapshot {
                 site,
                 segments,
                 cuts,
-            })
-        })
+            }))
+        })?
+        .map_err(|format| Fault::newer(STATE, format))
     }
 
     pub(crate) fn window(&self, sender: &Sender) -> Result<Option<Window>, Fault> {
@@ -316,14 +327,19 @@ impl State {
 }
 
 impl Site {
-    pub(crate) fn new(agent: AgentId, epoch: u32) -> Self {
+    pub(crate) fn new(agent: AgentId) -> Self {
         Self {
             agent,
-            epoch,
+            epoch: 0,
             next_segment: 1,
             next_cut: 1,
             books: Books::default(),
         }
+    }
+
+    /// As others see it: before anything was written, that under which the first entry will be.
+    pub(crate) fn identity(&self) -> (AgentId, u32) {
+        (self.agent, self.epoch.max(1))
     }
 
     fn write(&self) -> Vec<u8> {
@@ -339,7 +355,7 @@ impl Site {
 
     fn read(sealed: &[u8]) -> Option<Self> {
         let mut row = Reader::new(open_row(sealed)?);
-        if row.u32()? != FORMAT {
+        if row.u32()? > FORMAT {
             return None;
         }
         Some(Self {

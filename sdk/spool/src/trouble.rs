@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::error::Fault;
 use crate::owner::Owner;
 use crate::state::Change;
-use crate::{SpoolError, Tuning};
+use crate::{Class, SpoolError, Tuning};
 
 #[derive(Debug)]
 pub(crate) struct Trouble {
@@ -117,8 +117,11 @@ impl Owner {
             }
             return;
         }
-        let tried = self
-            .ready()
+        let written = Class::ALL.map(|class| self.stream(class).active.map(|_| class));
+        let tried = written
+            .into_iter()
+            .flatten()
+            .try_for_each(|class| self.ready(class).map(|_| ()))
             .and_then(|()| self.commit_state(self.site.clone(), Change::default()));
         match tried {
             Ok(()) => self.recovered(),

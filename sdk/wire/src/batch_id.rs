@@ -37,7 +37,8 @@ impl fmt::Debug for AgentId {
 pub struct BatchId {
     /// Whose spool sealed it.
     pub agent: AgentId,
-    /// Grows by one whenever the continuity of `seq` is in doubt.
+    /// Grows whenever the continuity of `seq` is in doubt. What leaves in an order of its own (a
+    /// spool's classes) is numbered under an epoch of its own.
     pub epoch: u32,
     /// Contiguous within agent and epoch, from 1.
     pub seq: u64,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_spool::{Spool, SpoolError, Tuning, WhenFull};
+use petrel_spool::{Class, Spool, SpoolError, Tuning, WhenFull};
 use petrel_wire::Delivery;
 
 use crate::entries::{Random, assert_balanced, entry, from_agent, open_on};
@@ -26,9 +26,9 @@ fn open(disk: &SimDisk) -> Result<Spool, SpoolError> {
 async fn an_fsync_that_fails_once_costs_one_refusal() {
     let disk = SimDisk::new();
     let spool = open(&disk).unwrap();
-    let _spooled = spool.append(entry(5000, 1)).await.unwrap();
+    let _spooled = spool.append(entry(5000, 1), Class::Bulk).await.unwrap();
     disk.fail_syncs(1, 0);
-    let error = spool.append(entry(5000, 2)).await.unwrap_err();
+    let error = spool.append(entry(5000, 2), Class::Bulk).await.unwrap_err();
     assert!(matches!(error, SpoolError::Disk { .. }) && error.is_retryable());
     assert!(spool.stats().disk_failing);
     let words = spool.stats().trouble.unwrap();
@@ -38,7 +38,7 @@ async fn an_fsync_that_fails_once_costs_one_refusal() {
     while spool.stats().disk_failing {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let spooled = spool.append(entry(5000, 2)).await.unwrap();
+    let spooled = spool.append(entry(5000, 2), Class::Bulk).await.unwrap();
     disk.cut_now();
     drop(spool);
     let spool = open(&disk.after_a_cut(&mut Random::new(1))).unwrap();
@@ -66,7 +66,7 @@ async fn nothing_acknowledged_is_lost_when_fsyncs_fail_and_then_the_power() {
         for fill in 0..40 {
             let bytes = usize::try_from(random.below(20_000)).unwrap();
             let entry = from_agent(1, fill + 1, bytes, fill);
-            match spool.append(entry.clone()).await {
+            match spool.append(entry.clone(), Class::Bulk).await {
                 Ok(spooled) => {
                     // Found again after a failed commit that had reached the disk all the same.
                     if !spooled.seen_before() {
@@ -108,7 +108,7 @@ async fn nothing_acknowledged_is_lost_when_fsyncs_fail_and_then_the_power() {
             assert_eq!(found.map(|(_, e)| e), Some(entry), "seed {seed}: {id}");
         }
         for entry in &claims {
-            let again = spool.append(entry.clone()).await.unwrap();
+            let again = spool.append(entry.clone(), Class::Bulk).await.unwrap();
             assert!(again.seen_before(), "seed {seed}: {:?}", entry.origin);
         }
     }

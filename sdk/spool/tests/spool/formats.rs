@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use petrel_spool::{Directory, Tuning, WhenFull};
+use petrel_spool::{Class, Directory, Tuning, WhenFull};
 use petrel_wire::{BatchId, Delivery, Refusal, unpack_zstd};
 use tempfile::TempDir;
 
@@ -52,14 +52,17 @@ async fn check(fixture: &[u8]) {
         lease.settle(&Delivery::Committed);
     }
     assert_eq!(here, owed);
-    let again = spool.append(from_agent(7, 2, 500, 2)).await.unwrap();
+    let again = spool
+        .append(from_agent(7, 2, 500, 2), Class::Bulk)
+        .await
+        .unwrap();
     assert!(again.seen_before());
     cut.settle().await.unwrap();
     spool.close().await;
 
     let spool = open(&dir);
     assert_eq!(spool.stats().entries, 0);
-    let next: BatchId = spool.append(entry(100, 1)).await.unwrap().id();
+    let next: BatchId = spool.append(entry(100, 1), Class::Bulk).await.unwrap().id();
     assert!(next.epoch > 1 || next.seq > 16, "{next} was used before");
     assert_balanced(&spool.stats());
 }
@@ -75,10 +78,13 @@ async fn write_a_fixture() {
     };
     let spool = open_on(disk, 1 << 30, WhenFull::Refuse, tuning).unwrap();
     for fill in 1..=12 {
-        let _spooled = spool.append(entry(2000, fill)).await.unwrap();
+        let _spooled = spool.append(entry(2000, fill), Class::Bulk).await.unwrap();
     }
     for seq in 1..=3 {
-        let _spooled = spool.append(from_agent(7, seq, 500, seq)).await.unwrap();
+        let _spooled = spool
+            .append(from_agent(7, seq, 500, seq), Class::Bulk)
+            .await
+            .unwrap();
     }
     spool.lease().await.unwrap().settle(&Delivery::Committed);
     let refusal = Delivery::Refused(Refusal::Data, "HTTP 400: no".to_owned());

@@ -6,7 +6,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_spool::{Directory, Spool, SpoolConfig, SpoolError, SpoolStats, Tuning, WhenFull};
+use petrel_spool::{
+    Class, Directory, Spool, SpoolConfig, SpoolError, SpoolStats, Tuning, WhenFull,
+};
 use petrel_wire::{Delivery, SystemClock};
 use tempfile::TempDir;
 
@@ -117,10 +119,16 @@ async fn a_disk_that_others_fill_refuses_evicts_nothing_and_recovers_by_itself()
     let dir = disk.path().join("spool");
     let spool = open(&dir, 1 << 30, None).unwrap();
     for fill in 1..=20 {
-        let _spooled = spool.append(entry(50_000, fill)).await.unwrap();
+        let _spooled = spool
+            .append(entry(50_000, fill), Class::Bulk)
+            .await
+            .unwrap();
     }
     disk.fill();
-    let error = spool.append(entry(50_000, 21)).await.unwrap_err();
+    let error = spool
+        .append(entry(50_000, 21), Class::Bulk)
+        .await
+        .unwrap_err();
     assert!(matches!(error, SpoolError::NoSpace { .. }), "{error}");
     assert!(error.is_retryable());
     let stats = once(&spool, |stats| stats.disk_failing).await;
@@ -134,7 +142,7 @@ async fn a_disk_that_others_fill_refuses_evicts_nothing_and_recovers_by_itself()
     spool.flush().await.unwrap();
     disk.empty();
     once(&spool, |stats| !stats.disk_failing).await;
-    let _spooled = spool.append(entry(50_000, 22)).await.unwrap();
+    let _spooled = spool.append(entry(50_000, 22), Class::Bulk).await.unwrap();
     assert_eq!(take_all(&spool).await, 20);
     assert_balanced(&spool.stats());
 }
@@ -147,13 +155,16 @@ async fn a_commit_that_meets_a_full_disk_releases_the_ballast_and_settlements_go
     let spool = open(&dir, 1 << 30, Some(0)).unwrap();
     let mut stored = 0;
     for fill in 1..=20 {
-        let _spooled = spool.append(entry(50_000, fill)).await.unwrap();
+        let _spooled = spool
+            .append(entry(50_000, fill), Class::Bulk)
+            .await
+            .unwrap();
         stored += 1;
     }
     assert!(dir.join("ballast").exists());
     disk.fill();
     let error = loop {
-        match spool.append(entry(50_000, stored + 1)).await {
+        match spool.append(entry(50_000, stored + 1), Class::Bulk).await {
             Ok(_) => stored += 1,
             Err(error) => break error,
         }
@@ -166,7 +177,7 @@ async fn a_commit_that_meets_a_full_disk_releases_the_ballast_and_settlements_go
     disk.empty();
     once(&spool, |stats| !stats.disk_failing).await;
     assert!(dir.join("ballast").exists());
-    let _spooled = spool.append(entry(50_000, 1)).await.unwrap();
+    let _spooled = spool.append(entry(50_000, 1), Class::Bulk).await.unwrap();
     assert_eq!(sum(&spool.stats(), |s| s.evicted), 0);
     assert_balanced(&spool.stats());
 }
@@ -177,7 +188,10 @@ async fn a_spool_starts_on_a_disk_that_is_full_to_the_last_block() {
     let dir = disk.path().join("spool");
     let spool = open(&dir, 1 << 30, None).unwrap();
     for fill in 1..=20 {
-        let _spooled = spool.append(entry(50_000, fill)).await.unwrap();
+        let _spooled = spool
+            .append(entry(50_000, fill), Class::Bulk)
+            .await
+            .unwrap();
     }
     // As after a crash: nothing was closed.
     let crashed = disk.path().join("crashed");
@@ -196,7 +210,10 @@ async fn a_spool_starts_on_a_disk_that_is_full_to_the_last_block() {
     drop(ballast);
     disk.fill();
     let spool = open(&crashed, 1 << 30, None).unwrap();
-    let error = spool.append(entry(50_000, 21)).await.unwrap_err();
+    let error = spool
+        .append(entry(50_000, 21), Class::Bulk)
+        .await
+        .unwrap_err();
     assert!(error.is_retryable(), "{error}");
     assert_eq!(take_all(&spool).await, 20);
 }
@@ -208,7 +225,10 @@ async fn a_spool_larger_than_its_disk_evicts_like_one_at_its_bound() {
     let limit = spool.stats().limit_bytes;
     assert!(limit < 8 << 20, "{limit}");
     for fill in 1..=400 {
-        let _spooled = spool.append(entry(50_000, fill)).await.unwrap();
+        let _spooled = spool
+            .append(entry(50_000, fill), Class::Bulk)
+            .await
+            .unwrap();
         assert!(spool.stats().used_bytes <= limit);
     }
     let stats = spool.stats();
@@ -221,7 +241,10 @@ async fn a_disk_that_becomes_read_only_refuses_lends_and_recovers() {
     let Some(disk) = Tmpfs::new(8) else { return };
     let spool = open(&disk.path().join("spool"), 1 << 30, None).unwrap();
     for fill in 1..=20 {
-        let _spooled = spool.append(entry(50_000, fill)).await.unwrap();
+        let _spooled = spool
+            .append(entry(50_000, fill), Class::Bulk)
+            .await
+            .unwrap();
     }
     // Files that are open for writing are in the way of a clean remount.
     spool.close().await;
@@ -238,14 +261,17 @@ async fn a_disk_that_becomes_read_only_refuses_lends_and_recovers() {
         // A kernel that does not remount below open files cannot do this to a spool either.
         return;
     }
-    let error = spool.append(entry(50_000, 21)).await.unwrap_err();
+    let error = spool
+        .append(entry(50_000, 21), Class::Bulk)
+        .await
+        .unwrap_err();
     assert!(error.is_retryable(), "{error}");
     assert!(spool.stats().disk_failing);
     held.settle(&Delivery::Committed);
     assert_eq!(spool.lease().await.unwrap().id().seq, 2);
     disk.remount("rw");
     once(&spool, |stats| !stats.disk_failing).await;
-    let _spooled = spool.append(entry(50_000, 22)).await.unwrap();
+    let _spooled = spool.append(entry(50_000, 22), Class::Bulk).await.unwrap();
     assert_eq!(take_all(&spool).await, 20);
     assert_balanced(&spool.stats());
 }
@@ -262,7 +288,10 @@ async fn everything_in_the_directory_counts_towards_the_bound() {
     let stats = once(&spool, |stats| stats.used_bytes >= before + (2 << 20)).await;
     assert!(stats.used_bytes < before + (3 << 20));
     for fill in 1..=100 {
-        let _spooled = spool.append(entry(100_000, fill)).await.unwrap();
+        let _spooled = spool
+            .append(entry(100_000, fill), Class::Bulk)
+            .await
+            .unwrap();
         assert!(spool.stats().used_bytes <= limit);
     }
     let theirs = 2 << 20;

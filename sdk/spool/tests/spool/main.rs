@@ -6,6 +6,7 @@
     reason = "helpers of tests fail loudly too"
 )]
 
+mod classes;
 mod entries;
 mod failing_sync;
 mod formats;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_spool::{Cut, Entry, Lease, Spool, SpoolError, Tuning, WhenFull};
+use petrel_spool::{Class, Cut, Entry, Lease, Spool, SpoolError, Tuning, WhenFull};
 use petrel_wire::{BatchId, Delivery};
 use tokio::task::JoinSet;
 
@@ -185,8 +185,13 @@ async fn append(spool: &Spool, disk: &SimDisk, model: &mut Model, random: &mut R
             entry(bytes, fill)
         };
         entries.push(entry.clone());
+        let class = if random.one_in(3) {
+            Class::Keep
+        } else {
+            Class::Bulk
+        };
         let spool = spool.clone();
-        group.spawn(async move { (spool.append(entry.clone()).await, entry) });
+        group.spawn(async move { (spool.append(entry.clone(), class).await, entry) });
     }
     while let Some(done) = group.join_next().await {
         match done.unwrap() {
@@ -312,7 +317,7 @@ async fn verify(disk: &SimDisk, model: &mut Model) -> Result<(), String> {
         }
     }
     for entry in &model.claims {
-        let again = spool.append(entry.clone()).await;
+        let again = spool.append(entry.clone(), Class::Bulk).await;
         if !again.as_ref().is_ok_and(petrel_spool::Spooled::seen_before) {
             return Err(format!("claim {:?} was forgotten: {again:?}", entry.origin));
         }

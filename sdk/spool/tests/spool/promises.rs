@@ -1,6 +1,6 @@
 //! What a user of the spool is promised, one sentence a test, on a real directory.
 
-use petrel_spool::{Spool, SpoolConfig, SpoolError, WhenFull};
+use petrel_spool::{Class, Spool, SpoolConfig, SpoolError, WhenFull};
 use petrel_wire::{Delivery, Refusal, Sealed, Signal, SystemClock};
 use tempfile::TempDir;
 
@@ -12,7 +12,10 @@ async fn what_was_appended_is_leased_in_order_and_whole_after_a_restart() {
     let spool = open(&dir);
     let (agent, epoch) = spool.identity();
     for fill in 1..=40 {
-        let spooled = spool.append(entry(20_000, fill)).await.unwrap();
+        let spooled = spool
+            .append(entry(20_000, fill), Class::Bulk)
+            .await
+            .unwrap();
         assert_eq!(spooled.id().seq, fill);
     }
     spool.close().await;
@@ -50,7 +53,7 @@ async fn callers_that_wait_together_share_a_commit() {
     let appends: Vec<_> = (0..200)
         .map(|fill| {
             let spool = spool.clone();
-            tokio::spawn(async move { spool.append(entry(500, fill)).await.unwrap() })
+            tokio::spawn(async move { spool.append(entry(500, fill), Class::Bulk).await.unwrap() })
         })
         .collect();
     for append in appends {
@@ -66,7 +69,7 @@ async fn a_lease_that_is_dropped_goes_back_to_the_front() {
     let dir = TempDir::new().unwrap();
     let spool = open(&dir);
     for fill in 1..=3 {
-        let _spooled = spool.append(entry(100, fill)).await.unwrap();
+        let _spooled = spool.append(entry(100, fill), Class::Bulk).await.unwrap();
     }
     drop(spool.lease().await.unwrap());
     let lease = spool.lease().await.unwrap();
@@ -86,7 +89,7 @@ async fn a_settlement_survives_and_a_lease_does_not() {
     let dir = TempDir::new().unwrap();
     let spool = open(&dir);
     for fill in 1..=3 {
-        let _spooled = spool.append(entry(100, fill)).await.unwrap();
+        let _spooled = spool.append(entry(100, fill), Class::Bulk).await.unwrap();
     }
     spool.lease().await.unwrap().settle(&Delivery::Committed);
     let held = spool.lease().await.unwrap();
@@ -99,7 +102,7 @@ async fn a_settlement_survives_and_a_lease_does_not() {
 async fn refused_data_becomes_a_dead_letter_with_the_reason() {
     let dir = TempDir::new().unwrap();
     let spool = open(&dir);
-    let spooled = spool.append(entry(50_000, 7)).await.unwrap();
+    let spooled = spool.append(entry(50_000, 7), Class::Bulk).await.unwrap();
     let refusal = Delivery::Refused(Refusal::Data, "HTTP 400: no".to_owned());
     spool.lease().await.unwrap().settle(&refusal);
     spool.flush().await.unwrap();
@@ -120,7 +123,10 @@ async fn a_closed_spool_has_let_go_of_every_file() {
     let dir = TempDir::new().unwrap();
     let spool = open(&dir);
     for fill in 0..3 {
-        let _spooled = spool.append(entry(50_000, fill)).await.unwrap();
+        let _spooled = spool
+            .append(entry(50_000, fill), Class::Bulk)
+            .await
+            .unwrap();
     }
     let refusal = Delivery::Refused(Refusal::Data, "HTTP 400: no".to_owned());
     spool.lease().await.unwrap().settle(&refusal);
@@ -137,7 +143,7 @@ async fn a_closed_spool_has_let_go_of_every_file() {
 async fn the_parts_of_a_split_take_the_place_of_the_whole() {
     let dir = TempDir::new().unwrap();
     let spool = open(&dir);
-    let _spooled = spool.append(entry(10_000, 12)).await.unwrap();
+    let _spooled = spool.append(entry(10_000, 12), Class::Bulk).await.unwrap();
     let part = |items, fill| {
         Sealed::from_parts(Signal::Traces, items, 100, sealed(50, fill).body().clone())
     };
@@ -160,18 +166,21 @@ async fn the_parts_of_a_split_take_the_place_of_the_whole() {
 async fn a_sender_that_repeats_itself_is_stored_once_even_after_a_restart() {
     let dir = TempDir::new().unwrap();
     let spool = open_with(&dir, 1 << 30, WhenFull::Refuse);
-    let first = spool.append(from_agent(1, 5, 100, 5)).await.unwrap();
+    let first = spool
+        .append(from_agent(1, 5, 100, 5), Class::Bulk)
+        .await
+        .unwrap();
     assert!(!first.seen_before());
     assert!(
         spool
-            .append(from_agent(1, 5, 100, 5))
+            .append(from_agent(1, 5, 100, 5), Class::Bulk)
             .await
             .unwrap()
             .seen_before()
     );
     assert!(
         !spool
-            .append(from_agent(2, 5, 100, 5))
+            .append(from_agent(2, 5, 100, 5), Class::Bulk)
             .await
             .unwrap()
             .seen_before()
@@ -180,18 +189,18 @@ async fn a_sender_that_repeats_itself_is_stored_once_even_after_a_restart() {
     let spool = open_with(&dir, 1 << 30, WhenFull::Refuse);
     assert!(
         spool
-            .append(from_agent(1, 5, 100, 5))
+            .append(from_agent(1, 5, 100, 5), Class::Bulk)
             .await
             .unwrap()
             .seen_before()
     );
-    let conflict = spool.append(from_agent(1, 5, 100, 6)).await;
+    let conflict = spool.append(from_agent(1, 5, 100, 6), Class::Bulk).await;
     assert!(matches!(conflict, Err(SpoolError::Conflict(_))));
     // Through rotation and retirement of the segments that the claims were made in.
     for seq in 10..200 {
         let mut big = from_agent(1, seq, 100, seq);
         big.sealed = sealed(20_000, seq);
-        let _spooled = spool.append(big).await.unwrap();
+        let _spooled = spool.append(big, Class::Bulk).await.unwrap();
     }
     while spool.stats().entries > 0 {
         let cut = spool.cut(u64::MAX, u64::MAX).await.unwrap();
@@ -199,7 +208,7 @@ async fn a_sender_that_repeats_itself_is_stored_once_even_after_a_restart() {
     }
     assert!(
         spool
-            .append(from_agent(1, 5, 100, 5))
+            .append(from_agent(1, 5, 100, 5), Class::Bulk)
             .await
             .unwrap()
             .seen_before()
@@ -208,7 +217,7 @@ async fn a_sender_that_repeats_itself_is_stored_once_even_after_a_restart() {
     let spool = open_with(&dir, 1 << 30, WhenFull::Refuse);
     assert!(
         spool
-            .append(from_agent(1, 5, 100, 5))
+            .append(from_agent(1, 5, 100, 5), Class::Bulk)
             .await
             .unwrap()
             .seen_before()
@@ -221,7 +230,7 @@ async fn a_cut_is_the_same_cut_after_a_restart() {
     let dir = TempDir::new().unwrap();
     let spool = open(&dir);
     for fill in 1..=10 {
-        let _spooled = spool.append(entry(1000, fill)).await.unwrap();
+        let _spooled = spool.append(entry(1000, fill), Class::Bulk).await.unwrap();
     }
     let first = spool.cut(9, u64::MAX).await.unwrap();
     let second = spool.cut(u64::MAX, 4000).await.unwrap();
@@ -252,7 +261,10 @@ async fn the_bound_evicts_the_oldest_and_counts_it() {
     let limit = 4 << 20;
     let spool = open_with(&dir, limit, WhenFull::EvictOldest);
     for fill in 1..=100 {
-        let _spooled = spool.append(entry(100_000, fill)).await.unwrap();
+        let _spooled = spool
+            .append(entry(100_000, fill), Class::Bulk)
+            .await
+            .unwrap();
         assert!(spool.stats().used_bytes <= limit);
     }
     let stats = spool.stats();
@@ -271,7 +283,7 @@ async fn the_bound_refuses_if_told_so_and_recovers_when_drained() {
     let spool = open_with(&dir, 3 << 20, WhenFull::Refuse);
     let mut stored = 0;
     let error = loop {
-        match spool.append(entry(100_000, stored)).await {
+        match spool.append(entry(100_000, stored), Class::Bulk).await {
             Ok(_) => stored += 1,
             Err(error) => break error,
         }
@@ -282,7 +294,7 @@ async fn the_bound_refuses_if_told_so_and_recovers_when_drained() {
         spool.lease().await.unwrap().settle(&Delivery::Committed);
     }
     spool.flush().await.unwrap();
-    let _spooled = spool.append(entry(100_000, 1)).await.unwrap();
+    let _spooled = spool.append(entry(100_000, 1), Class::Bulk).await.unwrap();
     assert_balanced(&spool.stats());
 }
 
@@ -291,7 +303,10 @@ async fn a_drained_spool_gives_its_space_back() {
     let dir = TempDir::new().unwrap();
     let spool = open(&dir);
     for fill in 1..=100 {
-        let _spooled = spool.append(entry(50_000, fill)).await.unwrap();
+        let _spooled = spool
+            .append(entry(50_000, fill), Class::Bulk)
+            .await
+            .unwrap();
     }
     for _ in 0..100 {
         spool.lease().await.unwrap().settle(&Delivery::Committed);
@@ -319,9 +334,9 @@ async fn a_second_user_of_the_directory_is_told_who_has_it() {
 async fn a_renewed_identity_starts_at_one_and_leaves_the_old_entries_theirs() {
     let dir = TempDir::new().unwrap();
     let spool = open(&dir);
-    let old = spool.append(entry(100, 1)).await.unwrap();
+    let old = spool.append(entry(100, 1), Class::Bulk).await.unwrap();
     let (agent, epoch) = spool.renew_identity().await.unwrap();
-    let new = spool.append(entry(100, 2)).await.unwrap();
+    let new = spool.append(entry(100, 2), Class::Bulk).await.unwrap();
     assert_eq!(
         (new.id().agent, new.id().epoch, new.id().seq),
         (agent, epoch, 1)
@@ -339,6 +354,6 @@ async fn a_closed_spool_says_so() {
     let spool = open(&dir);
     let other = spool.clone();
     spool.close().await;
-    let answer = other.append(entry(1, 1)).await;
+    let answer = other.append(entry(1, 1), Class::Bulk).await;
     assert!(matches!(answer, Err(SpoolError::Closed)));
 }
