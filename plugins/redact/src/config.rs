@@ -1,6 +1,6 @@
 //! The configuration: which keys, which patterns, what stands in their place.
 
-use serde_json::Value;
+use petrel_plugin::prelude::*;
 
 use crate::patterns::{KEYS, PATTERNS};
 
@@ -37,149 +37,156 @@ pub const SCHEMA: &str = r#"{
 const DEFAULT: &str = "default";
 const MAX_REPLACEMENT_BYTES: usize = 256;
 
-/// What `configure` was told.
-#[derive(Debug, PartialEq, Eq)]
+/// What an operator wrote.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Key rules in the host's spelling.
-    pub keys: Vec<String>,
-    /// Patterns in the host's syntax.
-    pub patterns: Vec<String>,
+    keys: Vec<String>,
+    patterns: Vec<Pattern>,
     /// What stands in place of what was found.
     pub replacement: String,
 }
 
-impl Config {
-    /// Reads the JSON that the operator wrote. The text of an error is for the operator.
-    pub fn parse(json: &[u8]) -> Result<Self, String> {
-        let mut config = Self {
-            keys: KEYS.map(String::from).to_vec(),
-            patterns: default_patterns().map(String::from).collect(),
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "a pattern is a name or {\"regex\": \"...\"}")]
+enum Pattern {
+    Named(String),
+    Own(Own),
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    regex: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            keys: vec![DEFAULT.into()],
+            patterns: vec![Pattern::Named(DEFAULT.into())],
             replacement: "[redacted]".into(),
-        };
-        if json.is_empty() {
-            return Ok(config);
         }
-        let value = serde_json::from_slice(json)
-            .map_err(|error| format!("config is not JSON: {error}"))?;
-        let fields = match value {
-            Value::Null => return Ok(config),
-            Value::Object(fields) => fields,
-            _ => return Err("config must be a map with keys, patterns and replacement".into()),
-        };
-        for (name, value) in &fields {
-            match name.as_str() {
-                "keys" => config.keys = keys(value)?,
-                "patterns" => config.patterns = patterns(value)?,
-                "replacement" => config.replacement = replacement(value)?,
-                _ => {
-                    return Err(format!(
-                        "config has no {name:?}; it knows \"keys\", \"patterns\" and \"replacement\""
-                    ));
+    }
+}
+
+impl Config {
+    /// What each value alone cannot say.
+    pub fn check(&self) -> Result<()> {
+        if self.keys.is_empty() && self.patterns.is_empty() {
+            return Err(Error::config(
+                "config leaves nothing to redact: name keys or patterns",
+            ));
+        }
+        if self.replacement.len() > MAX_REPLACEMENT_BYTES {
+            return Err(Error::config(format!(
+                "config.replacement must be a text of at most {MAX_REPLACEMENT_BYTES} bytes"
+            )));
+        }
+        Ok(())
+    }
+
+    /// One rule for all keys, in the host's spelling.
+    pub fn rule(&self) -> Result<Option<String>> {
+        let mut keys = Vec::new();
+        for key in &self.keys {
+            if key == DEFAULT {
+                keys.extend(KEYS);
+            } else if key.is_empty() || key.contains('|') {
+                return Err(Error::config(format!(
+                    "config.keys: {key:?} is not an attribute key, such as \"password\" or \"*.secret\""
+                )));
+            } else if key.trim_matches('*').contains('*') {
+                return Err(Error::config(format!(
+                    "config.keys: in {key:?} a * may stand at either end only"
+                )));
+            } else {
+                keys.push(key);
+            }
+        }
+        Ok((!keys.is_empty()).then(|| keys.join("|")))
+    }
+
+    /// Patterns in the host's syntax.
+    pub fn patterns(&self) -> Result<Vec<String>> {
+        let mut patterns = Vec::new();
+        for pattern in &self.patterns {
+            match pattern {
+                Pattern::Named(name) if name == DEFAULT => {
+                    let on = PATTERNS.iter().filter(|(_, _, on)| *on);
+                    patterns.extend(on.map(|(_, pattern, _)| String::from(*pattern)));
                 }
+                Pattern::Named(name) => patterns.push(named(name)?.into()),
+                Pattern::Own(own) => patterns.push(own.regex.clone()),
             }
         }
-        if config.keys.is_empty() && config.patterns.is_empty() {
-            return Err("config leaves nothing to redact: name keys or patterns".into());
-        }
-        Ok(config)
+        Ok(patterns)
     }
 }
 
-fn default_patterns() -> impl Iterator<Item = &'static str> {
-    PATTERNS
-        .iter()
-        .filter(|(_, _, on)| *on)
-        .map(|(_, pattern, _)| *pattern)
-}
-
-fn keys(value: &Value) -> Result<Vec<String>, String> {
-    let wrong = || String::from("config.keys must be a list of attribute keys, such as \"password\" or \"*.secret\"");
-    let mut keys = Vec::new();
-    for key in value.as_array().ok_or_else(wrong)? {
-        let key = key.as_str().ok_or_else(wrong)?;
-        if key == DEFAULT {
-            keys.extend(KEYS.map(String::from));
-        } else if key.is_empty() || key.contains('|') {
-            return Err(format!("config.keys: {key:?} is not an attribute key"));
-        } else if key.trim_matches('*').contains('*') {
-            return Err(format!("config.keys: in {key:?} a * may stand at either end only"));
-        } else {
-            keys.push(key.into());
-        }
-    }
-    Ok(keys)
-}
-
-fn patterns(value: &Value) -> Result<Vec<String>, String> {
-    let wrong = || String::from("config.patterns must be a list of names and {\"regex\": \"...\"}");
-    let mut patterns = Vec::new();
-    for entry in value.as_array().ok_or_else(wrong)? {
-        match entry {
-            Value::String(name) if name == DEFAULT => {
-                patterns.extend(default_patterns().map(String::from));
-            }
-            Value::String(name) => patterns.push(named(name)?.into()),
-            Value::Object(fields) if fields.len() == 1 => {
-                let regex = fields.get("regex").and_then(Value::as_str);
-                patterns.push(regex.ok_or_else(wrong)?.into());
-            }
-            _ => return Err(wrong()),
-        }
-    }
-    Ok(patterns)
-}
-
-fn named(name: &str) -> Result<&'static str, String> {
-    PATTERNS
-        .iter()
-        .find(|(known, _, _)| *known == name)
-        .map(|(_, pattern, _)| *pattern)
-        .ok_or_else(|| {
-            let known: Vec<_> = PATTERNS.iter().map(|(known, _, _)| *known).collect();
-            format!(
-                "config.patterns has no {name:?}; it knows {}, and {{\"regex\": \"...\"}} for your own",
-                known.join(", ")
-            )
-        })
-}
-
-fn replacement(value: &Value) -> Result<String, String> {
-    match value.as_str() {
-        Some(text) if text.len() <= MAX_REPLACEMENT_BYTES => Ok(text.into()),
-        _ => Err(format!("config.replacement must be a text of at most {MAX_REPLACEMENT_BYTES} bytes")),
-    }
+fn named(name: &str) -> Result<&'static str> {
+    let pattern = PATTERNS.iter().find(|(known, _, _)| *known == name);
+    pattern.map(|(_, pattern, _)| *pattern).ok_or_else(|| {
+        let known: Vec<_> = PATTERNS.iter().map(|(known, _, _)| *known).collect();
+        Error::config(format!(
+            "config.patterns has no {name:?}; it knows {}, and {{\"regex\": \"...\"}} for your own",
+            known.join(", ")
+        ))
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use petrel_plugin::testing::{Tested, Value, json};
+
     use super::*;
+    use crate::Redact;
+
+    fn error(config: Value) -> String {
+        let error = Tested::<Redact>::new(config).unwrap_err();
+        error.message().to_owned()
+    }
 
     #[test]
     fn an_empty_configuration_knows_the_usual_secrets() {
-        let config = Config::parse(b"{}").unwrap();
-        assert!(config.keys.iter().any(|key| key == "*.authorization"));
-        assert_eq!(config.patterns.len(), default_patterns().count());
-        assert_eq!(config.replacement, "[redacted]");
-        assert_eq!(config, Config::parse(b"").unwrap());
-        assert_eq!(config, Config::parse(b"null").unwrap());
+        let config = Config::default();
+        assert!(
+            config
+                .rule()
+                .unwrap()
+                .unwrap()
+                .contains("|*.authorization|")
+        );
+        let on = PATTERNS.iter().filter(|(_, _, on)| *on).count();
+        assert_eq!(config.patterns().unwrap().len(), on);
+        assert!(Tested::<Redact>::new(Value::Null).is_ok());
+        assert!(Tested::<Redact>::new(json!({})).is_ok());
     }
 
     #[test]
     fn lists_replace_the_defaults_unless_they_name_them() {
-        let config =
-            Config::parse(br#"{"keys":["ssn"],"patterns":["email",{"regex":"a+"}]}"#).unwrap();
-        assert_eq!(config.keys, ["ssn"]);
-        assert_eq!(config.patterns[1], "a+");
-        let config = Config::parse(br#"{"keys":["default","ssn"]}"#).unwrap();
-        assert_eq!(config.keys.len(), KEYS.len() + 1);
+        let config = Config {
+            keys: vec!["ssn".into()],
+            ..Config::default()
+        };
+        assert_eq!(config.rule().unwrap().unwrap(), "ssn");
+        let config = Config {
+            keys: vec![DEFAULT.into(), "ssn".into()],
+            ..Config::default()
+        };
+        let rule = config.rule().unwrap().unwrap();
+        assert!(rule.starts_with("password|") && rule.ends_with("|ssn"));
     }
 
     #[test]
     fn a_mistake_is_answered_with_what_is_known() {
-        let error = |json: &str| Config::parse(json.as_bytes()).unwrap_err();
-        assert!(error(r#"{"pattern":[]}"#).contains("\"patterns\""));
-        assert!(error(r#"{"patterns":["mail"]}"#).contains("email, card"));
-        assert!(error(r#"{"keys":["a*b"]}"#).contains("either end"));
-        assert!(error(r#"{"keys":[],"patterns":[]}"#).contains("nothing to redact"));
+        assert!(error(json!({"pattern": []})).contains("`patterns`"));
+        assert!(error(json!({"patterns": ["mail"]})).contains("email, card"));
+        assert!(error(json!({"patterns": [5]})).contains("a name or {"));
+        assert!(error(json!({"patterns": [{"regex": "("}]})).contains("unclosed"));
+        assert!(error(json!({"keys": ["a*b"]})).contains("either end"));
+        assert!(error(json!({"keys": [], "patterns": []})).contains("nothing to redact"));
+        let long = "x".repeat(300);
+        assert!(error(json!({"replacement": long})).contains("at most 256 bytes"));
     }
 }

@@ -1,0 +1,158 @@
+//! Runs a processor natively over OTLP/JSON, in a unit test: no wasm, so debuggers and coverage work.
+//!
+//! A model of the host stands in for it: it projects what the plan asks for, answers kernels, and
+//! checks and applies the edits by the same rules, on the JSON instead of on protobuf. What passes
+//! here is then run in the real host by `petrel plugin test`.
+//!
+//! ```
+//! # use petrel_plugin::prelude::*;
+//! # struct Hide(Slot);
+//! # #[derive(Deserialize)] struct Config { key: String }
+//! # impl Processor for Hide {
+//! #     type Config = Config;
+//! #     fn about() -> About { about!() }
+//! #     fn configure(config: Config, plan: &mut Plan) -> Result<Self> {
+//! #         Ok(Self(plan.select(Selector::attributes(Table::RESOURCE, &config.key).unseen().write())))
+//! #     }
+//! #     fn process(&mut self, _: &Batch<'_>, edits: &mut Edits) -> Result<()> {
+//! #         edits.replace_all(self.0, "hidden");
+//! #         Ok(())
+//! #     }
+//! # }
+//! use petrel_plugin::testing::{attribute, json, resource_with, Tested};
+//!
+//! let mut plugin = Tested::<Hide>::new(json!({"key": "host.name"})).unwrap();
+//! let request = resource_with(json!([attribute("host.name", "secret")]));
+//! let after = plugin.run(&request).unwrap();
+//! assert_eq!(after, resource_with(json!([attribute("host.name", "hidden")])));
+//! ```
+#![expect(
+    clippy::panic,
+    reason = "tests are told by a panic; the host's traps are panics here"
+)]
+
+mod apply;
+mod columns;
+mod golden;
+pub(crate) mod kernels;
+mod keys;
+mod rows;
+
+use std::cell::RefCell;
+use std::fmt;
+
+pub use golden::golden;
+pub use serde_json::{Value, json};
+
+use crate::Processor;
+use crate::error::{Error, Result};
+use crate::guest::{Configured, configure};
+use crate::log::Level;
+
+/// A configured processor and the host's side of it.
+pub struct Tested<P> {
+    configured: Configured<P>,
+    now_ns: u64,
+    batches: u64,
+}
+
+/// When a test's batches come, if nothing else is said: the evening of 21 November 2024, UTC.
+const NOW_NS: u64 = 1_732_215_600_000_000_000;
+
+impl<P: Processor> Tested<P> {
+    /// Configures it, as the host does.
+    pub fn new(config: Value) -> Result<Self> {
+        kernels::begin_configure();
+        let configured = configure::<P>(config.to_string().as_bytes());
+        kernels::end();
+        Ok(Self {
+            configured: configured?,
+            now_ns: NOW_NS,
+            batches: 0,
+        })
+    }
+
+    /// Moves the clock that batches are stamped with, nanoseconds since 1970.
+    pub fn set_now_ns(&mut self, now_ns: u64) {
+        self.now_ns = now_ns;
+    }
+
+    /// Runs it over one OTLP/JSON request and gives back what the host would pass on. A request of a
+    /// signal that it does not want passes untouched, one that loses everything comes back empty.
+    ///
+    /// The error is the processor's own, or what the host would say of an answer that it refuses.
+    pub fn run(&mut self, request: &Value) -> Result<Value> {
+        let rows = rows::Rows::read(request).ok_or_else(|| {
+            Error::bad_input(
+                "this is no OTLP/JSON request: it has no resourceSpans, resourceLogs or resourceMetrics",
+            )
+        })?;
+        let plan = self.configured.plan.asked.clone();
+        if plan.signals & rows.signal.0 == 0 {
+            return Ok(request.clone());
+        }
+        self.batches += 1;
+        let model = columns::Model::project(request, rows, &plan);
+        let batch = model.batch(self.batches, self.now_ns);
+        kernels::begin_process(&model);
+        let answer = self.configured.process(&batch);
+        let strings = kernels::end();
+        apply::apply(request, &model, strings, &answer?).map_err(Error::bad_input)
+    }
+
+    /// The processor itself, to look at its state.
+    pub fn processor(&self) -> &P {
+        &self.configured.processor
+    }
+}
+
+// Of no use in a failed test, and processors need not have it.
+impl<P> fmt::Debug for Tested<P> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Tested").finish_non_exhaustive()
+    }
+}
+
+thread_local! {
+    static SAID: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+pub(crate) fn said(level: Level, message: &str) {
+    SAID.with_borrow_mut(|said| said.push((level, message.into())));
+}
+
+/// What was logged on this thread since the last call.
+pub fn logged() -> Vec<(Level, String)> {
+    SAID.take()
+}
+
+/// A string attribute of OTLP/JSON.
+pub fn attribute(key: &str, text: &str) -> Value {
+    json!({"key": key, "value": {"stringValue": text}})
+}
+
+/// A request with one resource, one scope and one span that has these attributes.
+pub fn span_with(attributes: Value) -> Value {
+    json!({"resourceSpans": [{"scopeSpans": [{"spans": [{
+        "traceId": "0102030405060708090a0b0c0d0e0f10",
+        "spanId": "0102030405060708",
+        "name": "GET /",
+        "attributes": attributes,
+    }]}]}]})
+}
+
+/// A request with one log record.
+pub fn log_with(body: Value, attributes: Value) -> Value {
+    json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [{
+        "body": body,
+        "attributes": attributes,
+    }]}]}]})
+}
+
+/// A request with one resource that has these attributes, and an empty span.
+pub fn resource_with(attributes: Value) -> Value {
+    json!({"resourceSpans": [{
+        "resource": {"attributes": attributes},
+        "scopeSpans": [{"spans": [{}]}],
+    }]})
+}
