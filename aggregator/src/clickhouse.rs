@@ -6,6 +6,7 @@
 mod insert;
 mod migrate;
 mod schema;
+mod trouble;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use crate::engine::StartError;
 pub use insert::{InsertError, Writer};
 pub use migrate::{MigrateError, migrate};
 pub use schema::Schema;
+pub use trouble::Trouble;
 
 /// What the server's query log says about who asks.
 const PRODUCT: &str = "petrel-aggregator";

@@ -10,6 +10,7 @@
 //! A store that is away costs nothing but the journal's room: carriers wait, holding what they
 //! have built.
 
+mod appetite;
 mod carrier;
 mod dead;
 mod pieces;
@@ -24,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::clickhouse::{ClickHouse, Reader, Schema, StartError, Writer, migrate};
+use crate::clickhouse::{ClickHouse, Reader, Schema, StartError, Trouble, Writer, migrate};
 use crate::config::Config;
 
 pub use stats::StoreStats;
@@ -144,7 +145,7 @@ async fn run(
     stop: CancellationToken,
 ) {
     let migrated = stop
-        .run_until_cancelled(migrate_for_ever(&owner, &schema))
+        .run_until_cancelled(migrate_for_ever(&owner, &schema, carrier.stats()))
         .await;
     if migrated.is_none() {
         return;
@@ -175,16 +176,21 @@ async fn run(
     }
 }
 
-async fn migrate_for_ever(owner: &::clickhouse::Client, schema: &Schema) {
+async fn migrate_for_ever(owner: &::clickhouse::Client, schema: &Schema, stats: &StoreStats) {
     let mut backoff = Backoff::default();
     loop {
-        match migrate(owner, schema).await {
-            Ok(()) => return,
-            Err(error) => {
-                warn!(error = %describe(&error), "the schema is not ready; trying again");
-                backoff.pause().await;
+        let Err(error) = migrate(owner, schema).await else {
+            return;
+        };
+        let trouble = error.trouble();
+        if stats.went_down(trouble) {
+            let error = describe(&error);
+            match trouble {
+                Trouble::Operator(remedy) => error!(error, "the schema is not ready; {remedy}"),
+                _ => warn!(error, "the schema is not ready; trying again"),
             }
         }
+        backoff.pause_for(trouble).await;
     }
 }
 

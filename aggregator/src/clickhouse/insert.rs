@@ -5,10 +5,13 @@
 //! the same insert again. That holds only for one block in one partition and with settings that we
 //! choose: none of them is left to the server's profile, whose defaults have changed over versions.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::clickhouse::Client;
+use ::clickhouse::error::Error;
 
+use super::trouble::{self, Trouble};
 use crate::rows::Block;
 
 /// How long a piece of the body may take to be sent.
@@ -16,7 +19,9 @@ const SEND: Duration = Duration::from_secs(30);
 /// How long the server may take for the insert. What became of it is unknown after that.
 const END: Duration = Duration::from_secs(180);
 
-const SETTINGS: [(&str, &str); 13] = [
+/// What every insert relies on, whatever the profile of our user says. Every server from 25.8 on
+/// knows these.
+const SETTINGS: [(&str, &str); 16] = [
     // On by default since 26.3, where it batches behind our back and has lost data.
     ("async_insert", "0"),
     ("wait_for_async_insert", "1"),
@@ -28,17 +33,30 @@ const SETTINGS: [(&str, &str); 13] = [
     ("min_insert_block_size_rows", "16777216"),
     ("min_insert_block_size_bytes", "4294967296"),
     ("max_partitions_per_insert_block", "100"),
+    ("throw_on_max_partitions_per_insert_block", "1"),
     ("input_format_native_allow_types_conversion", "1"),
+    ("insert_null_as_default", "1"),
+    ("input_format_defaults_for_omitted_fields", "1"),
     // A profile's limits are for people who ask.
     ("max_execution_time", "0"),
-    ("insert_null_as_default", "1"),
-    ("throw_on_max_partitions_per_insert_block", "1"),
+    ("max_memory_usage", "0"),
+    ("max_rows_to_read", "0"),
+];
+
+/// The same for settings that only later servers know. They win over older ones, so that a profile
+/// which has them must not decide.
+const LATER_SETTINGS: [(&str, &str); 2] = [
+    ("deduplicate_insert", "enable"),
+    // The embedded engine reads the block from a file, as an INSERT SELECT does.
+    ("deduplicate_insert_select", "enable_even_for_bad_queries"),
 ];
 
 /// Inserts blocks. Cheap to clone.
 #[derive(Clone)]
 pub struct Writer {
     client: Client,
+    /// With the later settings that the server knows; nothing until it was asked.
+    asked: Arc<Mutex<Option<Client>>>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -52,19 +70,34 @@ impl std::fmt::Debug for Writer {
 #[error("cannot insert into {table}")]
 pub struct InsertError {
     table: &'static str,
-    source: ::clickhouse::error::Error,
+    source: Error,
 }
 
 impl Writer {
-    pub(super) fn new(client: Client) -> Self {
-        let client = SETTINGS.iter().fold(client, |client, (name, value)| {
-            client.with_setting(*name, *value)
-        });
-        Self { client }
+    /// Inserts through `client`, whose settings it overrides where it relies on them.
+    pub fn new(client: Client) -> Self {
+        Self {
+            client: with(client, &SETTINGS),
+            asked: Arc::default(),
+        }
     }
 
     /// Inserts a block; with the same token again, nothing more is stored.
     pub async fn insert(&self, block: &Block, token: &str) -> Result<(), InsertError> {
+        let inserted = self.try_insert(block, token).await;
+        inserted.map_err(|source| {
+            if trouble::code(&source.to_string()) == Some(UNKNOWN_SETTING) {
+                // Another server than the one that was asked, or an older one since.
+                *self.lock() = None;
+            }
+            InsertError {
+                table: block.table(),
+                source,
+            }
+        })
+    }
+
+    async fn try_insert(&self, block: &Block, token: &str) -> Result<(), Error> {
         let columns: Vec<_> = block
             .columns()
             .iter()
@@ -75,91 +108,66 @@ impl Writer {
             block.table(),
             columns.join(", ")
         );
-        let failed = |source| InsertError {
-            table: block.table(),
-            source,
-        };
         let mut insert = self
-            .client
+            .client_for_server()
+            .await?
             .insert_formatted_with(sql)
             .with_setting("insert_deduplication_token", token)
             .with_timeouts(Some(SEND), Some(END));
-        insert.send(block.bytes().clone()).await.map_err(failed)?;
-        insert.end().await.map_err(failed)
+        insert.send(block.bytes().clone()).await?;
+        insert.end().await
+    }
+
+    async fn client_for_server(&self) -> Result<Client, Error> {
+        if let Some(client) = self.lock().clone() {
+            return Ok(client);
+        }
+        let names = LATER_SETTINGS.map(|(name, _)| format!("'{name}'"));
+        let sql = format!(
+            "SELECT name FROM system.settings WHERE name IN ({})",
+            names.join(", ")
+        );
+        let known = match self.client.query_raw(&sql).fetch_bytes("TabSeparated") {
+            Ok(mut cursor) => cursor.collect().await,
+            Err(why) => Err(why),
+        };
+        let known = match known {
+            Ok(known) => String::from_utf8_lossy(&known).into_owned(),
+            // The user may not ask: without these settings it goes as well on most servers.
+            Err(why) if matches!(Trouble::of(&why), Trouble::Operator(_)) => String::new(),
+            Err(why) => return Err(why),
+        };
+        let later: Vec<_> = LATER_SETTINGS
+            .into_iter()
+            .filter(|(name, _)| known.lines().any(|known| known == *name))
+            .collect();
+        let client = with(self.client.clone(), &later);
+        *self.lock() = Some(client.clone());
+        Ok(client)
+    }
+
+    // Held for a clone and never across an await.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Client>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The code in the server's words.
-fn code(words: &str) -> Option<u32> {
-    let digits = words.split_once("Code: ")?.1;
-    let end = digits.find(|c: char| !c.is_ascii_digit())?;
-    digits[..end].parse().ok()
+const UNKNOWN_SETTING: u32 = 115;
+
+fn with(client: Client, settings: &[(&str, &str)]) -> Client {
+    settings.iter().fold(client, |client, (name, value)| {
+        client.with_setting(*name, *value)
+    })
 }
 
 impl InsertError {
-    /// Whether the block itself is at fault, as far as one answer can tell. Everything else (a
-    /// network, a full disk, a missing table, a server that is busy or being upgraded) passes.
-    pub fn blames_the_block(&self) -> bool {
-        blames_the_block(&self.source.to_string())
+    /// What the answer asks of us.
+    pub fn trouble(&self) -> Trouble {
+        Trouble::of(&self.source)
     }
 
     /// The server's words, shortened.
     pub fn words(&self) -> String {
-        self.source.to_string().chars().take(500).collect()
-    }
-}
-
-fn blames_the_block(words: &str) -> bool {
-    match code(words) {
-        // CANNOT_PARSE_*, CANNOT_READ_ALL_DATA, TYPE_MISMATCH, CANNOT_CONVERT_TYPE,
-        // SIZES_OF_*_DOESNT_MATCH, ARGUMENT_OUT_OF_BOUND, INCORRECT_DATA, TOO_LARGE_*_SIZE,
-        // VIOLATED_CONSTRAINT.
-        Some(
-            6 | 8 | 9 | 10 | 26 | 27 | 33 | 38 | 41 | 53 | 69 | 70 | 72 | 117 | 128 | 131 | 469,
-        ) => true,
-        // TOO_MANY_PARTS: too many partitions in one block is the block's fault for ever, too many
-        // parts in a table is the server asking for a pause.
-        Some(252) => words
-            .to_ascii_lowercase()
-            .contains("partitions for single insert block"),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_two_meanings_of_code_252_are_told_apart() {
-        assert!(blames_the_block(
-            "bad response: Code: 252. DB::Exception: Too many partitions for single INSERT block (more than 100)."
-        ));
-        assert!(!blames_the_block(
-            "Code: 252. DB::Exception: Too many parts (3000 with average size of 1.00 KiB) in table 'x'. \
-             Merges are processing significantly slower than inserts. (TOO_MANY_PARTS)"
-        ));
-    }
-
-    #[test]
-    fn only_answers_about_the_data_blame_the_data() {
-        for (code, blamed) in [
-            (117, true),  // INCORRECT_DATA
-            (33, true),   // CANNOT_READ_ALL_DATA
-            (53, true),   // TYPE_MISMATCH
-            (16, false),  // NO_SUCH_COLUMN_IN_TABLE: a schema that is behind
-            (60, false),  // UNKNOWN_TABLE
-            (159, false), // TIMEOUT_EXCEEDED
-            (164, false), // READONLY
-            (202, false), // TOO_MANY_SIMULTANEOUS_QUERIES
-            (241, false), // MEMORY_LIMIT_EXCEEDED
-            (243, false), // NOT_ENOUGH_SPACE
-            (516, false), // AUTHENTICATION_FAILED
-            (999, false), // KEEPER_EXCEPTION
-        ] {
-            let words = format!("bad response: Code: {code}. DB::Exception: x. (X)");
-            assert_eq!(blames_the_block(&words), blamed, "{code}");
-        }
-        assert!(!blames_the_block("network error: connection refused"));
+        trouble::words(&self.source)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ::clickhouse::Client;
 use tracing::info;
 
+use super::Trouble;
 use super::schema::{MIGRATIONS, Schema};
 
 /// The schema is not what this program needs, and could not be made so.
@@ -36,6 +37,17 @@ pub enum MigrateError {
         /// Which one.
         database: String,
     },
+}
+
+impl MigrateError {
+    /// What it asks of us.
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Statement { source, .. } => Trouble::of(source),
+            Self::Newer { .. } => Trouble::Operator("start the newer petrel-aggregator"),
+            Self::Locked { .. } => Trouble::Passing,
+        }
+    }
 }
 
 /// A lock older than this belongs to a process that died.

@@ -7,11 +7,12 @@ use petrel_spool::{Cut, Spool};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use super::appetite::Appetite;
 use super::dead::{DeadLetters, Verdict};
 use super::describe;
-use super::pieces::{Entries, Load, PIECE_ITEMS, Piece, pieces};
+use super::pieces::{Entries, Load, Piece, pieces};
 use super::stats::StoreStats;
-use crate::clickhouse::Writer;
+use crate::clickhouse::{InsertError, Trouble, Writer};
 
 /// Packed bytes of a cut.
 const CUT_BYTES: u64 = 8 << 20;
@@ -19,6 +20,12 @@ const CUT_BYTES: u64 = 8 << 20;
 const IN_FLIGHT: usize = 4;
 /// Answers that blame the block before it is believed: a proxy that cuts bodies off can look so.
 const BLAMES: u32 = 3;
+/// Entries that a table may refuse in a row before the table is blamed and not the entries: after
+/// an ALTER by hand everything looks like poison, and nobody wants that set aside batch by batch.
+const MOST_REFUSED: u32 = 16;
+const REFUSES_ALL: Trouble = Trouble::Operator(
+    "a table refuses every batch: compare it with aggregator/migrations/clickhouse",
+);
 
 /// Everything that carrying needs; a clone for each carrier.
 #[derive(Clone, Debug)]
@@ -27,12 +34,21 @@ pub(super) struct Carrier {
     writer: Writer,
     dead: DeadLetters,
     stats: std::sync::Arc<StoreStats>,
+    appetite: Appetite,
 }
 
 /// The block will never be taken.
 #[derive(Debug)]
 struct Poisonous {
     reason: String,
+}
+
+/// Entries whose rows a table refuses together.
+#[derive(Debug)]
+struct Suspect {
+    piece: Piece,
+    load: Load,
+    poison: Poisonous,
 }
 
 impl Carrier {
@@ -47,6 +63,7 @@ impl Carrier {
             writer,
             dead,
             stats,
+            appetite: Appetite::default(),
         }
     }
 
@@ -59,7 +76,7 @@ impl Carrier {
         let mut backoff = Backoff::default();
         loop {
             let cut = stop
-                .run_until_cancelled(self.journal.cut(PIECE_ITEMS, CUT_BYTES))
+                .run_until_cancelled(self.journal.cut(self.appetite.items(), CUT_BYTES))
                 .await;
             match cut {
                 None | Some(Err(petrel_spool::SpoolError::Closed)) => return,
@@ -105,8 +122,12 @@ impl Carrier {
 
     async fn store_or_salvage(&self, piece: &Piece, load: Load) {
         if let Err(poison) = self.insert(&load).await {
-            self.salvage(piece, load.block.table(), load.block.day(), poison)
-                .await;
+            self.salvage(Suspect {
+                piece: piece.clone(),
+                load,
+                poison,
+            })
+            .await;
         }
     }
 
@@ -115,37 +136,73 @@ impl Carrier {
         let mut backoff = Backoff::default();
         let mut blames = 0;
         loop {
-            let error = match self.writer.insert(&load.block, &load.token).await {
-                Ok(()) => {
-                    self.stats.stored(load.block.table(), load.block.rows());
-                    if self.stats.went_up() {
-                        info!("the store takes inserts again");
-                    }
-                    return Ok(());
-                }
-                Err(error) => error,
+            let Some(error) = self.try_insert(load).await else {
+                return Ok(());
             };
-            if error.blames_the_block() {
-                blames += 1;
-                if blames >= BLAMES {
-                    return Err(Poisonous {
-                        reason: error.words(),
-                    });
+            let trouble = error.trouble();
+            match trouble {
+                Trouble::Poison => {
+                    blames += 1;
+                    if blames >= BLAMES {
+                        return Err(Poisonous {
+                            reason: error.words(),
+                        });
+                    }
                 }
+                Trouble::Memory => self.appetite.less(),
+                _ => {}
             }
-            if self.stats.went_down() {
-                warn!(table = load.block.table(), error = %describe(&error), "an insert failed; repeating until it is taken");
+            self.complain(load, trouble, &error);
+            backoff.pause_for(trouble).await;
+        }
+    }
+
+    async fn try_insert(&self, load: &Load) -> Option<InsertError> {
+        let inserted = self.writer.insert(&load.block, &load.token).await;
+        if inserted.is_ok() {
+            self.stats.stored(load.block.table(), load.block.rows());
+            self.appetite.more();
+            if self.stats.went_up() {
+                info!("the store takes inserts again");
             }
-            backoff.pause().await;
+        }
+        inserted.err()
+    }
+
+    /// Says it once, until the trouble is over or another one.
+    fn complain(&self, load: &Load, trouble: Trouble, error: &InsertError) {
+        if !self.stats.went_down(trouble) {
+            return;
+        }
+        let table = load.block.table();
+        match trouble {
+            Trouble::Operator(remedy) => {
+                error!(
+                    table,
+                    error = error.words(),
+                    "ClickHouse takes no inserts; {remedy}"
+                );
+            }
+            _ => {
+                warn!(
+                    table,
+                    error = error.words(),
+                    "an insert failed; repeating until it is taken"
+                );
+            }
         }
     }
 
     /// Finds the entries whose rows a table refuses, and stores the others'.
-    async fn salvage(&self, piece: &Piece, table: &'static str, day: u16, poison: Poisonous) {
-        let mut suspects = vec![(piece.clone(), poison)];
-        while let Some((piece, poison)) = suspects.pop() {
-            let Some(halves) = piece.halves() else {
-                self.bury(&piece, Some(table), day, &poison.reason).await;
+    async fn salvage(&self, suspect: Suspect) {
+        let (table, day) = (suspect.load.block.table(), suspect.load.block.day());
+        let mut suspects = vec![suspect];
+        while let Some(suspect) = suspects.pop() {
+            let Some(halves) = suspect.piece.halves() else {
+                if self.stays_poison(&suspect).await {
+                    self.bury(&suspect.piece, Some(table), day, &suspect.poison.reason)
+                        .await;
+                }
                 continue;
             };
             for half in halves {
@@ -155,10 +212,27 @@ impl Carrier {
                     .find(|load| load.block.table() == table && load.block.day() == day);
                 let Some(load) = load else { continue };
                 if let Err(poison) = self.insert(&load).await {
-                    suspects.push((half, poison));
+                    suspects.push(Suspect {
+                        piece: half,
+                        load,
+                        poison,
+                    });
                 }
             }
         }
+    }
+
+    /// Waits while the table is more suspicious than the entry; false if the entry was taken then.
+    async fn stays_poison(&self, suspect: &Suspect) -> bool {
+        let mut backoff = Backoff::default();
+        while self.stats.refused_in_a_row(suspect.load.block.table()) >= MOST_REFUSED {
+            let Some(error) = self.try_insert(&suspect.load).await else {
+                return false;
+            };
+            self.complain(&suspect.load, REFUSES_ALL, &error);
+            backoff.pause_for(REFUSES_ALL).await;
+        }
+        true
     }
 
     /// Encodes on a blocking thread. Entries that cannot be are set aside.
@@ -208,7 +282,7 @@ impl Carrier {
             .unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
             match buried {
                 Ok(path) => {
-                    self.stats.buried();
+                    self.stats.buried(table);
                     error!(file = %path.display(), reason, "the store will never take a batch; set aside");
                     return;
                 }
@@ -236,9 +310,21 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    const MOST: Duration = Duration::from_secs(15);
+    /// The pause after a failed insert. Who is under pressure, or waits for somebody to come, is
+    /// asked less often.
+    pub(super) async fn pause_for(&mut self, trouble: Trouble) {
+        let least = match trouble {
+            Trouble::Passing | Trouble::Poison => Duration::ZERO,
+            Trouble::Pressure | Trouble::Memory => Duration::from_secs(1),
+            Trouble::Operator(_) => Duration::from_secs(5),
+        };
+        self.ceiling = self.ceiling.max(least);
+        self.pause().await;
+    }
 
     pub(super) async fn pause(&mut self) {
+        /// Long enough to be no burden, short enough that nobody waits after a repair.
+        const MOST: Duration = Duration::from_secs(15);
         let mut bytes = [0; 4];
         // Without a random source the whole pause is taken.
         let share = match getrandom::fill(&mut bytes) {
@@ -246,6 +332,6 @@ impl Backoff {
             Err(_) => 1.0,
         };
         tokio::time::sleep(self.ceiling.mul_f64(share)).await;
-        self.ceiling = (self.ceiling * 2).min(Self::MOST);
+        self.ceiling = (self.ceiling * 2).min(MOST);
     }
 }

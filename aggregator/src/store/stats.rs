@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::clickhouse::Trouble;
 
 /// Counters since the start of this process.
 #[derive(Debug, Default)]
@@ -13,8 +15,20 @@ pub struct StoreStats {
     inserts: AtomicU64,
     retries: AtomicU64,
     dead: AtomicU64,
-    rows: Mutex<BTreeMap<&'static str, u64>>,
+    tables: Mutex<BTreeMap<&'static str, Table>>,
+    trouble: Mutex<Option<Trouble>>,
+    failures: [AtomicU64; TROUBLES.len()],
 }
+
+/// What became of a table's blocks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Table {
+    rows: u64,
+    /// Entries set aside since it took the last block.
+    refused_in_a_row: u32,
+}
+
+const TROUBLES: [&str; 5] = ["passing", "pressure", "memory", "poison", "operator"];
 
 impl StoreStats {
     /// Whether the last insert was taken.
@@ -39,33 +53,60 @@ impl StoreStats {
 
     /// Rows acknowledged for a table.
     pub fn rows(&self, table: &str) -> u64 {
-        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        rows.get(table).copied().unwrap_or(0)
+        self.tables().get(table).map_or(0, |table| table.rows)
+    }
+
+    /// What the last insert failed with; nothing if it was taken.
+    pub fn trouble(&self) -> Option<Trouble> {
+        *lock(&self.trouble)
     }
 
     /// Notes success; says whether that is news.
     pub(super) fn went_up(&self) -> bool {
+        *lock(&self.trouble) = None;
         !self.up.swap(true, Ordering::Relaxed)
     }
 
-    /// Notes a failure; says whether that is news.
-    pub(super) fn went_down(&self) -> bool {
+    /// Notes a failure; says whether that, or its kind, is news.
+    pub(super) fn went_down(&self, trouble: Trouble) -> bool {
         self.retries.fetch_add(1, Ordering::Relaxed);
-        self.up.swap(false, Ordering::Relaxed)
+        if let Some(kind) = TROUBLES.iter().position(|name| *name == trouble.name()) {
+            self.failures[kind].fetch_add(1, Ordering::Relaxed);
+        }
+        self.up.store(false, Ordering::Relaxed);
+        lock(&self.trouble).replace(trouble) != Some(trouble)
     }
 
     pub(super) fn stored(&self, table: &'static str, rows: u64) {
         self.inserts.fetch_add(1, Ordering::Relaxed);
-        let mut counts = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(table).or_default() += rows;
+        let mut tables = self.tables();
+        let table = tables.entry(table).or_default();
+        table.rows += rows;
+        table.refused_in_a_row = 0;
+    }
+
+    /// Entries that were set aside for this table since it last took a block.
+    pub(super) fn refused_in_a_row(&self, table: &str) -> u32 {
+        self.tables()
+            .get(table)
+            .map_or(0, |table| table.refused_in_a_row)
+    }
+
+    // Held for moments and never across an await.
+    fn tables(&self) -> MutexGuard<'_, BTreeMap<&'static str, Table>> {
+        lock(&self.tables)
     }
 
     pub(super) fn settled(&self) {
         self.cuts.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn buried(&self) {
+    /// An entry was set aside, for a table or because it cannot even be read.
+    pub(super) fn buried(&self, table: Option<&'static str>) {
         self.dead.fetch_add(1, Ordering::Relaxed);
+        if let Some(table) = table {
+            self.tables().entry(table).or_default().refused_in_a_row += 1;
+        }
     }
 
     /// Appends them in Prometheus' text format.
@@ -115,11 +156,27 @@ impl StoreStats {
             "# HELP aggregator_store_rows_total Rows acknowledged"
         ));
         text(format_args!("# TYPE aggregator_store_rows_total counter"));
-        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        for (table, count) in &*rows {
+        for (table, counts) in &*self.tables() {
             text(format_args!(
-                "aggregator_store_rows_total{{table=\"{table}\"}} {count}"
+                "aggregator_store_rows_total{{table=\"{table}\"}} {}",
+                counts.rows
+            ));
+        }
+        text(format_args!(
+            "# HELP aggregator_store_failures_total Failed inserts, by what they ask for"
+        ));
+        text(format_args!(
+            "# TYPE aggregator_store_failures_total counter"
+        ));
+        for (trouble, count) in TROUBLES.iter().zip(&self.failures) {
+            text(format_args!(
+                "aggregator_store_failures_total{{trouble=\"{trouble}\"}} {}",
+                read(count)
             ));
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
-use petrel_aggregator::clickhouse::access_file;
+use petrel_aggregator::clickhouse::{Trouble, Writer, access_file};
 use petrel_aggregator::config::{Config, Ttl};
 use petrel_aggregator::engine::Access;
 use petrel_aggregator::rows::{self, Source};
@@ -685,6 +685,62 @@ async fn the_same_block_under_the_same_token_is_stored_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_profile_with_hostile_defaults_changes_nothing() {
+    const HOSTILE: [(&str, &str); 18] = [
+        ("async_insert", "1"),
+        ("wait_for_async_insert", "0"),
+        ("insert_deduplicate", "0"),
+        ("deduplicate_insert", "disable"),
+        ("deduplicate_insert_select", "disable"),
+        ("insert_deduplication_token", "everything is the same"),
+        ("deduplicate_blocks_in_dependent_materialized_views", "0"),
+        ("max_insert_threads", "8"),
+        ("max_block_size", "10"),
+        ("max_insert_block_size", "10"),
+        ("min_insert_block_size_rows", "1"),
+        ("min_insert_block_size_bytes", "1"),
+        ("max_partitions_per_insert_block", "1"),
+        ("max_memory_usage", "1"),
+        ("max_rows_to_read", "1"),
+        ("insert_null_as_default", "0"),
+        ("input_format_defaults_for_omitted_fields", "0"),
+        ("input_format_native_allow_types_conversion", "0"),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path()).await;
+    let hostile = HOSTILE
+        .iter()
+        .fold(running.owner(), |client, (name, value)| {
+            client.with_setting(*name, *value)
+        });
+    let writer = Writer::new(hostile);
+    // Two blocks of equal rows under two names, each three times.
+    let request = traces((0..1000).map(simple_span).collect()).encode_to_vec();
+    let batch = Batch::from_protobuf(Signal::Traces, request.into(), &Limits::default()).unwrap();
+    let source = Source {
+        project: ProjectId(1),
+        accepted: UnixNanos(now()),
+        origin: "",
+        batch: &batch,
+    };
+    for _ in 0..3 {
+        for name in ["first", "second"] {
+            for (number, block) in rows::build(&[source]).iter().enumerate() {
+                let token = format!("{name} {number}");
+                writer.insert(block, &token).await.unwrap();
+            }
+        }
+    }
+    assert_eq!(running.cell("SELECT count() FROM span_rows").await, "2000");
+    assert_eq!(running.cell("SELECT count() FROM trace_index").await, "200");
+    // One insert was one part, whether they are merged by now or not.
+    let blocks = "SELECT max(max_block_number) - min(min_block_number) + 1 \
+        FROM system.parts WHERE table = 'span_rows'";
+    assert_eq!(running.cell(blocks).await, "2");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn equal_batches_of_senders_without_identity_are_all_kept() {
     let dir = tempfile::tempdir().unwrap();
     let running = Running::start(dir.path()).await;
@@ -859,6 +915,61 @@ async fn what_the_store_will_never_take_is_set_aside_alone_and_whole() {
         .unwrap();
     let sealed = Sealed::from_parts(Signal::Logs, 2, 4096, std::fs::read(body).unwrap().into());
     assert_eq!(sealed.unpack(&Limits::default()).unwrap().items(), 2);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_gone_stops_the_store_with_advice_and_costs_nothing_once_it_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path()).await;
+    let owner = running.owner();
+    let run = async |sql: &str| owner.query(sql).execute().await.unwrap();
+    run("RENAME TABLE span_rows TO elsewhere").await;
+    running
+        .append(Signal::Traces, &traces(vec![simple_span(1)]), None)
+        .await;
+    let stats = running.store.stats();
+    eventually(
+        "somebody is called",
+        || matches!(stats.trouble(), Some(Trouble::Operator(remedy)) if remedy.contains("restore")),
+    )
+    .await;
+    assert!(!running.store.is_up());
+    run("RENAME TABLE elsewhere TO span_rows").await;
+    running.stored().await;
+    assert_eq!(running.cell("SELECT count() FROM spans").await, "1");
+    assert_eq!((stats.trouble(), stats.dead_letters()), (None, 0));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_refuses_everything_is_blamed_itself_and_not_batch_after_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path()).await;
+    let owner = running.owner();
+    let run = async |sql: &str| owner.query(sql).execute().await.unwrap();
+    run("ALTER TABLE log_rows ADD CONSTRAINT nothing CHECK body = ''").await;
+    for n in 0..40 {
+        let log = LogRecord {
+            body: text(&n.to_string()),
+            ..LogRecord::default()
+        };
+        running.append(Signal::Logs, &logs(vec![log]), None).await;
+    }
+    let stats = running.store.stats();
+    eventually("the table is blamed", || {
+        matches!(stats.trouble(), Some(Trouble::Operator(remedy)) if remedy.contains("every batch"))
+    })
+    .await;
+    assert!(stats.dead_letters() <= 18, "{}", stats.dead_letters());
+    run("ALTER TABLE log_rows DROP CONSTRAINT nothing").await;
+    running.stored().await;
+    let stored: u64 = running
+        .cell("SELECT count() FROM logs")
+        .await
+        .parse()
+        .unwrap();
+    assert_eq!(stored + stats.dead_letters(), 40);
     running.stop().await;
 }
 
