@@ -18,12 +18,13 @@ use petrel_spool::ProjectId;
 use petrel_wire::{Batch, Signal, UnixNanos};
 
 pub use block::Block;
+pub use time::{Displaced, Displacements};
 
 use resources::Resources;
 use time::Calendar;
 
 /// Changes whenever the same batches would become other bytes; part of every deduplication token.
-pub const ENCODER_VERSION: u32 = 1;
+pub const ENCODER_VERSION: u32 = 2;
 
 /// A batch and what the journal knows about it.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,11 @@ pub struct Source<'a> {
 /// Everything that has to be inserted so that `sources` are stored. What other rows refer to comes
 /// first.
 pub fn build(sources: &[Source<'_>]) -> Vec<Block> {
+    build_noting(sources).0
+}
+
+/// The same, with what was not believed of the senders' clocks.
+pub fn build_noting(sources: &[Source<'_>]) -> (Vec<Block>, Displacements) {
     let mut calendar = Calendar::default();
     let mut resources = Resources::default();
     let of = |signal| {
@@ -55,5 +61,5 @@ pub fn build(sources: &[Source<'_>]) -> Vec<Block> {
     blocks.extend(points);
     blocks.extend(spans);
     blocks.extend(logs);
-    blocks
+    (blocks, calendar.displacements())
 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use petrel_wire::Signal;
 use petrel_wire::otlp::view::{self, LogRecord, Scope, Value};
 
 use super::attributes::{put_all, span_id, trace_id, write_value};
@@ -76,6 +77,7 @@ pub(super) fn blocks<'a>(
     let mut rows = Vec::new();
     for source in sources {
         let accepted = Calendar::accepted(source.accepted.0);
+        let whose = (source.project.0, Signal::Logs);
         for of_resource in view::logs(source.batch) {
             let handle = resources.describe(&of_resource.resource(), of_resource.schema_url());
             let (service, resource_id) = {
@@ -84,7 +86,7 @@ pub(super) fn blocks<'a>(
             };
             for of_scope in of_resource.scopes() {
                 for record in of_scope.records() {
-                    let (at, claimed) = calendar.place(time(&record), accepted);
+                    let (at, claimed) = calendar.place(whose, time(&record), accepted);
                     resources.refer(handle, source.project.0, at.day(), accepted);
                     rows.push(Row {
                         project: source.project.0,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use petrel_wire::Signal;
 use petrel_wire::otlp::view::{
     self, Attributes, Exemplar, ExponentialPoint, HistogramPoint, Metric, MetricData, Number,
     NumberPoint, Repeated, Scope, SummaryPoint, Temporality,
@@ -343,7 +344,8 @@ impl<'a> Found<'a> {
         calendar: &mut Calendar,
         resources: &mut Resources<'a>,
     ) -> Place<'a> {
-        let (at, claimed) = calendar.place(time, family.accepted);
+        let (at, claimed) =
+            calendar.place((family.project, Signal::Metrics), time, family.accepted);
         resources.refer(family.resource, family.project, at.day(), family.accepted);
         let pairs = sorted(attributes);
         let fingerprint = family.fingerprint(&pairs);

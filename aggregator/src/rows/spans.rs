@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+use petrel_wire::Signal;
 use petrel_wire::otlp::view::{self, Attributes, Scope, Span};
 
 use super::attributes::{odd_id, put_all, span_id, trace_id};
@@ -120,6 +121,7 @@ pub(super) fn blocks<'a>(
     let mut rows = Vec::new();
     for source in sources {
         let accepted = Calendar::accepted(source.accepted.0);
+        let whose = (source.project.0, Signal::Traces);
         for of_resource in view::traces(source.batch) {
             let handle = resources.describe(&of_resource.resource(), of_resource.schema_url());
             let (service, resource_id) = {
@@ -128,7 +130,8 @@ pub(super) fn blocks<'a>(
             };
             for of_scope in of_resource.scopes() {
                 for span in of_scope.spans() {
-                    let (at, claimed) = calendar.place(span.start_time_unix_nano(), accepted);
+                    let (at, claimed) =
+                        calendar.place(whose, span.start_time_unix_nano(), accepted);
                     resources.refer(handle, source.project.0, at.day(), accepted);
                     rows.push(Row {
                         project: source.project.0,

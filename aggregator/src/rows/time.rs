@@ -1,10 +1,13 @@
 //! Where in time a row belongs, whatever the sender's clock says.
 //!
-//! A partition is a day. A host whose clock stands at 1970 or runs years ahead would scatter rows
-//! over partitions that nobody looks into and that no retention meets, so a time that cannot be
-//! is replaced by the time of arrival; what the sender said is kept beside it.
+//! A partition is a day, and an insert goes to one partition. A host whose clock stands at 1970 or
+//! runs years ahead would scatter rows over partitions that nobody looks into, and make as many
+//! inserts of one batch. So a time that cannot be is replaced by the time of arrival; what the
+//! sender said is kept beside it, and how often that happens is counted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use petrel_wire::Signal;
 
 use super::columns::{Nanos, Seconds};
 
@@ -17,8 +20,13 @@ const EARLIEST: u64 = 315_532_800 * SECOND;
 const LATEST: u64 = 4_102_444_800 * SECOND;
 /// Hosts may be ahead of us by this much.
 const AHEAD: u64 = DAY * SECOND;
-/// Days of one cut. One insert each: a batch that spreads over more is a broken clock, or wants
-/// to make us work.
+/// An agent may have been offline for this long, or somebody fills in the year before. It bounds
+/// the partitions that one sender can make.
+const BEHIND: u64 = 400 * DAY * SECOND;
+/// Times this close to the arrival are believed whatever else a project sends.
+const CLOSE: u64 = 2 * DAY * SECOND;
+/// Days of one project in one cut. One insert each: a project that spreads over more has a broken
+/// clock, or wants to make us work.
 const MOST_DAYS: usize = 64;
 
 /// A moment that a row can have.
@@ -55,10 +63,39 @@ pub(super) fn nanos(time: u64) -> Nanos {
     Nanos(i64::try_from(time).unwrap_or(i64::MAX))
 }
 
+/// Why a time was not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Displaced {
+    /// Longer ago than anything may be.
+    Past,
+    /// Ahead of us.
+    Future,
+    /// Possible in itself, one of too many days.
+    Scattered,
+}
+
+impl Displaced {
+    /// One word, for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Past => "past",
+            Self::Future => "future",
+            Self::Scattered => "scattered",
+        }
+    }
+}
+
+/// How many items were given the time of their arrival, by project, signal and reason.
+pub type Displacements = BTreeMap<(u32, Signal, Displaced), u64>;
+
 /// Decides for all rows of one cut.
 #[derive(Debug, Default)]
 pub(super) struct Calendar {
-    days: BTreeSet<u64>,
+    /// Days by project.
+    days: BTreeMap<u32, BTreeSet<u64>>,
+    /// The last that was looked up: rows come in runs.
+    last: Option<(u32, u64)>,
+    displaced: Displacements,
 }
 
 impl Calendar {
@@ -67,26 +104,49 @@ impl Calendar {
         Moment(time.clamp(EARLIEST, LATEST))
     }
 
-    /// The moment of a row that claims `time` (0 if it claims none), and the claim if it was not
-    /// believed.
-    pub(super) fn place(&mut self, time: u64, accepted: Moment) -> (Moment, Option<u64>) {
+    /// The moment of a project's row that claims `time` (0 if it claims none), and the claim if it
+    /// was not believed.
+    pub(super) fn place(
+        &mut self,
+        (project, signal): (u32, Signal),
+        time: u64,
+        accepted: Moment,
+    ) -> (Moment, Option<u64>) {
         if time == 0 {
-            return (self.at(accepted), None);
+            return (accepted, None);
         }
-        if !(EARLIEST..=(accepted.0 + AHEAD).min(LATEST)).contains(&time) {
-            return (self.at(accepted), Some(time));
+        match self.doubt(project, time, accepted) {
+            None => (Moment(time), None),
+            Some(why) => {
+                *self.displaced.entry((project, signal, why)).or_default() += 1;
+                (accepted, Some(time))
+            }
         }
-        let day = time / SECOND / DAY;
-        if self.days.len() >= MOST_DAYS && !self.days.contains(&day) {
-            return (self.at(accepted), Some(time));
-        }
-        self.days.insert(day);
-        (Moment(time), None)
     }
 
-    fn at(&mut self, accepted: Moment) -> Moment {
-        self.days.insert(accepted.0 / SECOND / DAY);
-        accepted
+    /// What was not believed.
+    pub(super) fn displacements(self) -> Displacements {
+        self.displaced
+    }
+
+    fn doubt(&mut self, project: u32, time: u64, accepted: Moment) -> Option<Displaced> {
+        if time > (accepted.0 + AHEAD).min(LATEST) {
+            return Some(Displaced::Future);
+        }
+        if time < accepted.0.saturating_sub(BEHIND).max(EARLIEST) {
+            return Some(Displaced::Past);
+        }
+        let day = time / SECOND / DAY;
+        if self.last == Some((project, day)) || time >= accepted.0.saturating_sub(CLOSE) {
+            return None;
+        }
+        let days = self.days.entry(project).or_default();
+        if days.len() >= MOST_DAYS && !days.contains(&day) {
+            return Some(Displaced::Scattered);
+        }
+        days.insert(day);
+        self.last = Some((project, day));
+        None
     }
 }
 
@@ -95,41 +155,70 @@ mod tests {
     use super::*;
 
     const NOW: u64 = 1_800_000_000 * SECOND;
+    const WHOSE: (u32, Signal) = (7, Signal::Logs);
 
     fn place(time: u64) -> (Moment, Option<u64>) {
-        Calendar::default().place(time, Calendar::accepted(NOW))
+        Calendar::default().place(WHOSE, time, Calendar::accepted(NOW))
     }
 
     #[test]
     fn a_time_that_can_be_is_kept_to_the_nanosecond() {
-        for time in [NOW, NOW - 400 * AHEAD + 1, NOW + AHEAD] {
+        for time in [NOW, NOW - BEHIND, NOW + AHEAD] {
             assert_eq!(place(time), (Moment(time), None));
         }
     }
 
     #[test]
     fn a_time_that_cannot_be_gives_way_to_the_arrival_and_is_remembered() {
-        for time in [1, SECOND, EARLIEST - 1, NOW + AHEAD + 1, u64::MAX] {
+        for time in [1, SECOND, NOW - BEHIND - 1, NOW + AHEAD + 1, u64::MAX] {
             assert_eq!(place(time), (Moment(NOW), Some(time)));
         }
         assert_eq!(place(0), (Moment(NOW), None));
     }
 
     #[test]
-    fn rows_of_one_cut_cannot_be_scattered_over_endless_days() {
+    fn rows_of_one_project_cannot_be_scattered_over_endless_days() {
         let mut calendar = Calendar::default();
         let accepted = Calendar::accepted(NOW);
         let mut believed = 0;
-        for day in 0..1000 {
-            believed += u64::from(calendar.place(NOW - day * AHEAD, accepted).1.is_none());
+        for day in 3..1000 {
+            let time = NOW - day * DAY * SECOND;
+            believed += u64::from(calendar.place(WHOSE, time, accepted).1.is_none());
         }
         assert_eq!(believed, MOST_DAYS as u64);
+        assert_eq!(
+            calendar.displacements(),
+            Displacements::from([
+                ((7, Signal::Logs, Displaced::Scattered), 398 - believed),
+                ((7, Signal::Logs, Displaced::Past), 599),
+            ])
+        );
+    }
+
+    #[test]
+    fn a_project_with_a_broken_clock_costs_no_other_project_its_times_nor_itself_those_of_today() {
+        let mut calendar = Calendar::default();
+        let accepted = Calendar::accepted(NOW);
+        for day in 3..100 {
+            calendar.place(WHOSE, NOW - day * DAY * SECOND, accepted);
+        }
+        let another = (8, Signal::Logs);
+        let month = NOW - 30 * DAY * SECOND;
+        assert_eq!(
+            calendar.place(another, month, accepted),
+            (Moment(month), None)
+        );
+        let yesterday = NOW - DAY * SECOND;
+        assert_eq!(
+            calendar.place(WHOSE, yesterday, accepted),
+            (Moment(yesterday), None)
+        );
     }
 
     #[test]
     fn a_broken_clock_of_our_own_still_makes_moments() {
         for ours in [0, u64::MAX] {
-            let (moment, _) = Calendar::default().place(NOW, Calendar::accepted(ours));
+            let (moment, _) = Calendar::default().place(WHOSE, NOW, Calendar::accepted(ours));
             assert!(moment.day() > 0 && moment.bucket() <= moment.seconds());
         }
     }

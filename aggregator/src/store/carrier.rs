@@ -13,6 +13,7 @@ use super::describe;
 use super::pieces::{Entries, Load, Piece, pieces};
 use super::stats::StoreStats;
 use crate::clickhouse::{InsertError, Trouble, Writer};
+use crate::rows::Displacements;
 
 /// Packed bytes of a cut.
 const CUT_BYTES: u64 = 8 << 20;
@@ -108,7 +109,9 @@ impl Carrier {
 
     /// Returns when every block of the piece is stored or its poison set aside.
     async fn store(&self, piece: Piece) {
-        let loads = self.build(&piece).await;
+        let (loads, displaced) = self.build(&piece).await;
+        // Once per piece: a build that is repeated finds the same again.
+        self.stats.displaced(&displaced);
         // What rows refer to goes first, so that no reader finds a row without its resource.
         let (first, rest): (Vec<_>, Vec<_>) = loads
             .into_iter()
@@ -206,7 +209,7 @@ impl Carrier {
                 continue;
             };
             for half in halves {
-                let loads = self.build(&half).await;
+                let (loads, _) = self.build(&half).await;
                 let load = loads
                     .into_iter()
                     .find(|load| load.block.table() == table && load.block.day() == day);
@@ -236,15 +239,18 @@ impl Carrier {
     }
 
     /// Encodes on a blocking thread. Entries that cannot be are set aside.
-    async fn build(&self, piece: &Piece) -> Vec<Load> {
-        let mut loads = Vec::new();
+    async fn build(&self, piece: &Piece) -> (Vec<Load>, Displacements) {
+        let (mut loads, mut displaced) = (Vec::new(), Displacements::new());
         let mut waiting = vec![piece.clone()];
         while let Some(piece) = waiting.pop() {
             let work = piece.clone();
-            match tokio::task::spawn_blocking(move || work.loads()).await {
-                Ok((more, unreadable)) => {
-                    loads.extend(more);
-                    for entry in unreadable {
+            match tokio::task::spawn_blocking(move || work.build()).await {
+                Ok(built) => {
+                    loads.extend(built.loads);
+                    for (whose, items) in built.displaced {
+                        *displaced.entry(whose).or_default() += items;
+                    }
+                    for entry in built.unreadable {
                         let piece = Piece {
                             range: entry.index..entry.index + 1,
                             ..piece.clone()
@@ -261,7 +267,7 @@ impl Carrier {
                 },
             }
         }
-        loads
+        (loads, displaced)
     }
 
     /// Sets a single entry aside, for ever trying until that is durable.

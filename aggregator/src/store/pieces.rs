@@ -7,7 +7,7 @@ use petrel_spool::Entry;
 use petrel_wire::{Batch, BatchId, Limits, UnpackError};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::rows::{self, Block, ENCODER_VERSION, Source};
+use crate::rows::{self, Block, Displacements, ENCODER_VERSION, Source};
 
 /// Most uncompressed bytes of a piece, unless one entry alone has more.
 const PIECE_BYTES: u64 = 32 << 20;
@@ -38,6 +38,14 @@ pub(super) struct Load {
 pub(super) struct Unreadable {
     pub(super) index: usize,
     pub(super) reason: UnpackError,
+}
+
+/// What a piece becomes.
+#[derive(Debug, Default)]
+pub(super) struct Built {
+    pub(super) loads: Vec<Load>,
+    pub(super) unreadable: Vec<Unreadable>,
+    pub(super) displaced: Displacements,
 }
 
 /// Pieces of a cut, decided by what the journal knows of its entries.
@@ -88,7 +96,7 @@ impl Piece {
     }
 
     /// Unpacks and encodes. Entries that cannot be read are told apart and left out.
-    pub(super) fn loads(&self) -> (Vec<Load>, Vec<Unreadable>) {
+    pub(super) fn build(&self) -> Built {
         let mut unreadable = Vec::new();
         let mut readable: Vec<(usize, Batch, String)> = Vec::with_capacity(self.range.len());
         for index in self.range.clone() {
@@ -107,12 +115,16 @@ impl Piece {
                 batch,
             })
             .collect();
-        let blocks = rows::build(&sources);
+        let (blocks, displaced) = rows::build_noting(&sources);
         let loads = blocks.into_iter().map(|block| Load {
             token: self.token(&block),
             block,
         });
-        (loads.collect(), unreadable)
+        Built {
+            loads: loads.collect(),
+            unreadable,
+            displaced,
+        }
     }
 
     /// The same for the same block of the same entries, and for nothing else: equal rows that came
@@ -200,10 +212,10 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named_and_costs_nobody_else() {
         let piece = pieces(1, &entries(&[1, 1])).remove(0);
-        let (loads, unreadable) = piece.loads();
-        assert!(loads.is_empty());
+        let built = piece.build();
+        assert!(built.loads.is_empty());
         assert_eq!(
-            unreadable.iter().map(|u| u.index).collect::<Vec<_>>(),
+            built.unreadable.iter().map(|u| u.index).collect::<Vec<_>>(),
             [0, 1]
         );
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clickhouse::Trouble;
+use crate::rows::Displacements;
 
 /// Counters since the start of this process.
 #[derive(Debug, Default)]
@@ -18,6 +19,7 @@ pub struct StoreStats {
     tables: Mutex<BTreeMap<&'static str, Table>>,
     trouble: Mutex<Option<Trouble>>,
     failures: [AtomicU64; TROUBLES.len()],
+    displaced: Mutex<Displacements>,
 }
 
 /// What became of a table's blocks.
@@ -101,6 +103,14 @@ impl StoreStats {
         self.cuts.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Items whose own times were not believed.
+    pub(super) fn displaced(&self, more: &Displacements) {
+        let mut displaced = lock(&self.displaced);
+        for (whose, items) in more {
+            *displaced.entry(*whose).or_default() += items;
+        }
+    }
+
     /// An entry was set aside, for a table or because it cannot even be read.
     pub(super) fn buried(&self, table: Option<&'static str>) {
         self.dead.fetch_add(1, Ordering::Relaxed);
@@ -160,6 +170,17 @@ impl StoreStats {
             text(format_args!(
                 "aggregator_store_rows_total{{table=\"{table}\"}} {}",
                 counts.rows
+            ));
+        }
+        let name = "aggregator_store_displaced_items_total";
+        text(format_args!(
+            "# HELP {name} Items stored at their arrival, since their own time cannot be"
+        ));
+        text(format_args!("# TYPE {name} counter"));
+        for ((project, signal, why), items) in &*lock(&self.displaced) {
+            text(format_args!(
+                "{name}{{project=\"{project}\",signal=\"{signal}\",reason=\"{}\"}} {items}",
+                why.name()
             ));
         }
         text(format_args!(

@@ -852,7 +852,7 @@ async fn clocks_that_cannot_be_cost_nothing_but_their_word() {
             .await
             .parse::<u32>()
             .unwrap()
-            <= 64
+            <= 68
     );
     assert_eq!(
         running
@@ -860,6 +860,15 @@ async fn clocks_that_cannot_be_cost_nothing_but_their_word() {
             .await,
         [["5", "1"]]
     );
+    let mut numbers = String::new();
+    running.store.metrics(&mut numbers);
+    for line in [
+        "displaced_items_total{project=\"7\",signal=\"traces\",reason=\"past\"} 2",
+        "displaced_items_total{project=\"7\",signal=\"traces\",reason=\"future\"} 2",
+        "displaced_items_total{project=\"7\",signal=\"metrics\",reason=\"past\"} 1",
+    ] {
+        assert!(numbers.contains(line), "{line} is not in\n{numbers}");
+    }
     running.stop().await;
 }
 
