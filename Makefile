@@ -7,19 +7,21 @@ SHELL := /bin/bash
 UI       := aggregator/ui
 ENGINE   := target/engine/libchdb.so
 REDACT   := target/plugins/redact.wasm
+GUESTS   := target/plugins/columns.wasm target/plugins/raw.wasm
 UI_STAMP := target/stamps/ui-dist
 UI_DEPS  := target/stamps/ui-modules
 UI_FILES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help run test torture bench-agent bench-ingest bench-outage prepare prepare-test binaries release check-rust check-ui test-rust test-ui clean-data longest
+.PHONY: help run test torture bench-agent bench-ingest bench-outage bench-plugins prepare prepare-test binaries release check-rust check-ui test-rust test-ui clean-data longest
 
 help:
-	@echo 'make run          build everything, start aggregator, agent and a demo application; Ctrl-C stops all'
-	@echo 'make test         everything that must hold before a change lands'
-	@echo 'make torture      the promise under every fault we can name, for half an hour (MINUTES=30 SEED=...)'
-	@echo 'make bench-agent  what the agent costs: CPU, memory, bytes on the wire, latency of an answer'
-	@echo 'make bench-ingest what storing costs: CPU of pipeline and engine, bytes on the disk (ITEMS=1000000)'
-	@echo 'make bench-outage how the backlog of an outage drains, and whether fresh data waits behind it'
+	@echo 'make run            build everything, start aggregator, agent and a demo application; Ctrl-C stops all'
+	@echo 'make test           everything that must hold before a change lands'
+	@echo 'make torture        the promise under every fault we can name, for half an hour (MINUTES=30 SEED=...)'
+	@echo 'make bench-agent    what the agent costs: CPU, memory, bytes on the wire, latency of an answer'
+	@echo 'make bench-ingest   what storing costs: CPU of pipeline and engine, bytes on the disk (ITEMS=1000000)'
+	@echo 'make bench-outage   how the backlog of an outage drains, and whether fresh data waits behind it'
+	@echo 'make bench-plugins  what processors cost: ns a span, and what a plugin costs before its first batch'
 
 prepare: target/stamps/prepared-run
 prepare-test: target/stamps/prepared-test
@@ -38,6 +40,11 @@ $(ENGINE): packaging/engine/fetch.sh packaging/engine/package.json packaging/eng
 CLI := target/debug/petrel
 $(REDACT): $(shell find plugins wit -type f -not -path '*/target/*' 2>/dev/null)
 	$(CLI) plugin build plugins/redact -o $@
+	@touch $@
+
+# Guests that only measurements need.
+$(GUESTS): target/plugins/%.wasm: $(shell find sdk/plugin-host/tests/guests wit -type f -not -path '*/target/*' 2>/dev/null)
+	$(CLI) plugin build sdk/plugin-host/tests/guests/$* -o $@
 	@touch $@
 
 $(UI_DEPS): $(UI)/package-lock.json | target/stamps/prepared-run
@@ -100,6 +107,10 @@ bench-outage: release
 release: prepare-test $(ENGINE) $(UI_STAMP)
 	cargo build --release --locked --workspace --bins
 	$(MAKE) --no-print-directory $(REDACT) CLI=target/release/petrel
+
+bench-plugins: release
+	$(MAKE) --no-print-directory $(GUESTS) CLI=target/release/petrel
+	cargo bench --locked -p petrel-plugin-host
 
 # The OpenTelemetry Collector with what the comparison needs, built from its published modules.
 target/peer/otelcol: tests/load/otelcol.yaml

@@ -15,6 +15,7 @@ mod chain;
 mod columns;
 mod component;
 mod config;
+mod costs;
 mod dictionary;
 mod engine;
 mod host;
@@ -33,4 +34,5 @@ mod value;
 
 pub use chain::{Chain, PluginError, PluginStats, Verdict};
 pub use config::{OnError, PluginLimits, ProcessorConfig};
+pub use costs::{StartCosts, start_costs};
 pub use inspect::{Papers, inspect};
