@@ -1,46 +1,74 @@
-//! A plugin's answer: checked as a whole, then turned into splices.
+//! A plugin's answer: checked as a whole, then applied to the sheet.
 //!
 //! Nothing is half applied. A row, code or slot out of range, a list of the wrong length, a write
 //! without the right to it: the whole answer is refused, as the plugin's fault.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
-
-use petrel_wire::otlp::fields::{Fields, put_len};
+use std::collections::HashMap;
 
 use crate::bindings::petrel::plugin::types::{Blob, Edits};
-use crate::columns::ColumnView as _;
-use crate::dictionary::Dictionary;
-use crate::layout::{self, Read, STATUS_MESSAGE, VALUE};
+use crate::columns::{Cell, Column, hidden};
+use crate::layout::{self, Read};
 use crate::plan::{Plan, Selector};
-use crate::project::{Projection, content_of};
 use crate::registry::{ALL_SLOTS, Table, access, code, field, kind, verdict};
-use crate::splice::Splice;
+use crate::sheet::{Selection, Sheet};
 use crate::value;
+use crate::view::{Codes, ColumnView as _, View};
 
-/// What an answer comes to.
+/// New values in one answer, all cells together, beyond twice the batch: one string may go into
+/// many cells.
+const MOST_GROWTH: usize = 8 << 20;
+
+/// Everything an answer refers to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) sheet: &'a Sheet,
+    pub(crate) plan: &'a Plan,
+    pub(crate) view: &'a View,
+    pub(crate) codes: &'a Codes,
+    /// Bytes of new strings that the answer may bring.
+    pub(crate) added_bytes: usize,
+    /// Levels that arrays and maps may nest.
+    pub(crate) depth: u32,
+}
+
+/// A checked answer, not yet applied. Refers to the sheet it was made for, as that was.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) splices: Vec<Splice>,
+pub(crate) struct Answer {
+    made: Vec<(Place, New)>,
+    /// By position among the sheet's records that are kept.
+    dropped: Option<Vec<bool>>,
+}
+
+/// What an answer came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Applied {
     /// Records taken out.
     pub(crate) dropped: u32,
     /// Values changed, made or deleted.
     pub(crate) edits: u64,
 }
 
-/// Everything an answer refers to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Question<'a> {
-    pub(crate) bytes: &'a [u8],
-    pub(crate) plan: &'a Plan,
-    pub(crate) projection: &'a Projection,
-    pub(crate) dictionary: &'a Dictionary,
-    pub(crate) added_bytes: usize,
+/// What a cell becomes; codes are the sheet's, or those of added strings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum New {
+    Delete,
+    Coded(u8, u32),
+    Word(u8, u64),
+}
+
+/// Which cell; rows are the sheet's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Of a column of the sheet.
+    Cell { column: u32, cell: u32 },
+    /// One that the plugin does not see, and most likely is not there. The key is null where the
+    /// selector means only one.
+    Absent { slot: u16, row: u32, key: u32 },
 }
 
 impl Question<'_> {
-    /// Checks `edits` and says what they change; the error is for the operator.
-    pub(crate) fn resolve(&self, edits: &Edits) -> Result<Outcome, String> {
+    /// Checks `edits`; the error is for the operator.
+    pub(crate) fn check(&self, edits: &Edits) -> Result<Answer, String> {
         check_added(&edits.added, self.added_bytes)?;
         if edits.route.iter().any(|output| *output != 0) {
             return Err("routes to an output that is not there".into());
@@ -52,45 +80,31 @@ impl Question<'_> {
             question: *self,
             added: &edits.added,
             made: Vec::new(),
+            room: self.sheet.bytes.len() * 2 + MOST_GROWTH,
         };
         changes.drop_keys(edits)?;
         changes.dictionary_edits(edits)?;
         changes.cell_edits(edits)?;
         let dropped = self.verdicts(&edits.verdicts)?;
-        let (mut splices, count) = changes.into_splices()?;
-        let items = self.drop_rows(&dropped, &mut splices);
-        Ok(Outcome {
-            splices,
-            dropped: items,
-            edits: count,
+        Ok(Answer {
+            made: changes.made,
+            dropped,
         })
     }
 
     /// Everything that the plugin may write, removed: what `on_error: strip` passes on.
-    pub(crate) fn strip(&self) -> Result<Outcome, String> {
-        let nothing = Blob {
-            ends: Vec::new(),
-            bytes: Vec::new(),
-        };
-        let mut changes = Changes {
-            question: *self,
-            added: &nothing,
-            made: Vec::new(),
-        };
-        for (index, column) in self.projection.batch.columns.iter().enumerate() {
-            let selector = &self.plan.selectors[usize::from(column.slot)];
-            if selector.access & !access::READ != 0 {
-                for cell in 0..self.cells(index) {
-                    changes.put(index, cell, New::Delete);
-                }
+    pub(crate) fn strip(&self) -> Answer {
+        let mut made = Vec::new();
+        for (column, origin) in self.view.batch.columns.iter().zip(&self.view.origins) {
+            if self.plan.selectors[usize::from(column.slot)].writes() {
+                let cells = 0..column.cells(self.rows_of(column.slot));
+                made.extend(cells.map(|cell| (at(origin.column, origin.cell(cell)), New::Delete)));
             }
         }
-        let (splices, edits) = changes.into_splices()?;
-        Ok(Outcome {
-            splices,
-            dropped: 0,
-            edits,
-        })
+        Answer {
+            made,
+            dropped: None,
+        }
     }
 
     fn selector(&self, slot: u16) -> Result<&Selector, String> {
@@ -99,25 +113,14 @@ impl Question<'_> {
     }
 
     fn table_rows(&self, table: Table) -> usize {
-        self.projection.rows[table.index()].ranges.len()
+        self.view.selection.len(self.sheet, table)
     }
 
-    /// How many values a column has.
-    fn cells(&self, column: usize) -> usize {
-        let places = self.projection.places[column].len();
-        if places > 0 {
-            return places;
-        }
-        let column = &self.projection.batch.columns[column];
-        if column.rows.is_empty() {
-            let selector = &self.plan.selectors[usize::from(column.slot)];
-            self.table_rows(selector.table)
-        } else {
-            column.rows.len()
-        }
+    fn rows_of(&self, slot: u16) -> usize {
+        self.table_rows(self.plan.selectors[usize::from(slot)].table)
     }
 
-    fn verdicts(&self, verdicts: &[u8]) -> Result<Vec<bool>, String> {
+    fn verdicts(&self, verdicts: &[u8]) -> Result<Option<Vec<bool>>, String> {
         let records = self.table_rows(Table::Record);
         if !verdicts.is_empty() && verdicts.len() != records {
             return Err(format!(
@@ -125,53 +128,45 @@ impl Question<'_> {
                 verdicts.len()
             ));
         }
-        verdicts
-            .iter()
-            .map(|given| match *given {
-                verdict::KEEP => Ok(false),
-                verdict::DROP => Ok(true),
-                other => Err(format!(
-                    "gives verdict {other}, which this version does not offer"
-                )),
-            })
-            .collect()
+        let unknown = |given: &&u8| !matches!(**given, verdict::KEEP | verdict::DROP);
+        if let Some(other) = verdicts.iter().find(unknown) {
+            return Err(format!(
+                "gives verdict {other}, which this version does not offer"
+            ));
+        }
+        if verdicts.iter().all(|given| *given == verdict::KEEP) {
+            return Ok(None);
+        }
+        let drops = |index: usize| verdicts[index] == verdict::DROP;
+        Ok(Some(self.among_kept(drops)))
     }
 
-    /// Removes dropped records, and the metrics, scopes and resources that hold nothing without them.
-    fn drop_rows(&self, dropped: &[bool], splices: &mut Vec<Splice>) -> u32 {
-        let count = dropped.iter().filter(|dropped| **dropped).count();
-        if count == 0 {
-            return 0;
-        }
-        let has_metrics = self.table_rows(Table::Metric) > 0;
-        let mut gone = dropped.to_vec();
-        let mut table = Table::Record;
-        loop {
-            let rows = &self.projection.rows[table.index()];
-            for (range, _) in rows.ranges.iter().zip(&gone).filter(|(_, gone)| **gone) {
-                splices.push(Splice::remove(range.0 as usize..range.1 as usize));
-            }
-            let above = match table {
-                Table::Record if has_metrics => Table::Metric,
-                Table::Record | Table::Metric => Table::Scope,
-                Table::Scope => Table::Resource,
-                _ => break,
+    /// From positions in the view to positions among the records that are kept.
+    fn among_kept(&self, is: impl Fn(usize) -> bool) -> Vec<bool> {
+        let mut out = vec![false; self.sheet.records()];
+        let kept = &self.sheet.kept.rows[Table::Record.index()];
+        for index in 0..self.table_rows(Table::Record) {
+            let row = self
+                .view
+                .selection
+                .row(Table::Record, u32::try_from(index).unwrap_or(u32::MAX));
+            let position = match kept {
+                Some(kept) => kept.binary_search(&row).unwrap_or(usize::MAX),
+                None => row as usize,
             };
-            // Gone is what lost something and has nothing left; what was empty before stays.
-            let mut lost = vec![false; self.table_rows(above)];
-            let mut left = vec![false; self.table_rows(above)];
-            for (parent, gone) in rows.parents.iter().zip(&gone) {
-                let counted = if *gone { &mut lost } else { &mut left };
-                counted[*parent as usize] = true;
+            if let Some(out) = out.get_mut(position) {
+                *out = is(index);
             }
-            gone = lost
-                .into_iter()
-                .zip(left)
-                .map(|(lost, left)| lost && !left)
-                .collect();
-            table = above;
         }
-        u32::try_from(count).unwrap_or(u32::MAX)
+        out
+    }
+}
+
+fn at(column: usize, cell: usize) -> Place {
+    let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    Place::Cell {
+        column: number(column),
+        cell: number(cell),
     }
 }
 
@@ -190,80 +185,87 @@ fn check_added(added: &Blob, limit: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// What a cell becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum New {
-    Delete,
-    Coded(u8, u32),
-    Word(u8, u64),
+/// The string with this code, where codes are the sheet's or those of added strings.
+fn text<'a>(sheet: &'a Sheet, added: &'a Blob, code: u32) -> Option<&'a [u8]> {
+    let Some(index) = code.checked_sub(code::ADDED) else {
+        return sheet.dictionary.get(code);
+    };
+    let index = index as usize;
+    let end = *added.ends.get(index)? as usize;
+    let start = index.checked_sub(1).map_or(0, |before| added.ends[before]) as usize;
+    added.bytes.get(start..end)
 }
 
-/// Which cell; ordered, so that of several changes to one the last can be found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    /// The `KeyValue` at this offset.
-    Attribute {
-        start: u32,
-        end: u32,
-    },
-    /// A key that the row does not have yet.
-    Create {
-        table: Table,
-        row: u32,
-        key: u32,
-        slot: u16,
-    },
-    Field {
-        table: Table,
-        row: u32,
-        field: u16,
-    },
+/// What the cells with some code shall hold.
+#[derive(Clone, Copy, Debug)]
+struct Target {
+    code: u32,
+    length: usize,
+    /// Bits of the kinds that this string is known to be fit for.
+    checked: u32,
 }
+
+/// As it is.
+const LEAVE: Target = Target {
+    code: code::ANY,
+    length: 0,
+    checked: 0,
+};
 
 struct Changes<'a> {
     question: Question<'a>,
     added: &'a Blob,
     made: Vec<(Place, New)>,
+    /// Bytes that new values may still have.
+    room: usize,
 }
 
 impl<'a> Changes<'a> {
-    fn text(&self, code: u32) -> Option<&'a [u8]> {
-        let Some(index) = code.checked_sub(code::ADDED) else {
-            return self.question.dictionary.get(code);
+    /// A code of the guest as one of the sheet, and how long its string is.
+    fn sheet_code(&self, guest: u32) -> Result<(u32, usize), String> {
+        let mine = match guest {
+            code::ADDED.. => guest,
+            _ => self.question.codes.to_sheet(guest),
         };
-        let index = index as usize;
-        let end = *self.added.ends.get(index)? as usize;
-        let start = index
-            .checked_sub(1)
-            .map_or(0, |before| self.added.ends[before]) as usize;
-        self.added.bytes.get(start..end)
+        let text = text(self.question.sheet, self.added, mine)
+            .ok_or_else(|| format!("uses code {guest}, which is no string's"))?;
+        Ok((mine, text.len()))
     }
 
-    fn check_text(&self, code: u32) -> Result<(), String> {
-        let text = self
-            .text(code)
-            .ok_or_else(|| format!("uses code {code}, which is no string's"))?;
+    /// A code that a cell of this kind may hold.
+    fn value_code(&self, of: u8, guest: u32) -> Result<(u32, usize), String> {
+        let (mine, length) = self.sheet_code(guest)?;
+        self.check_value(of, mine)?;
+        Ok((mine, length))
+    }
+
+    fn check_value(&self, of: u8, mine: u32) -> Result<(), String> {
+        let text = text(self.question.sheet, self.added, mine).unwrap_or_default();
         // OTLP's strings are UTF-8; a plugin must not be the one to break a request.
-        let valid = code < code::ADDED || std::str::from_utf8(text).is_ok();
-        valid
-            .then_some(())
-            .ok_or_else(|| "adds a string that is not UTF-8".into())
+        if of != kind::BYTES && std::str::from_utf8(text).is_err() {
+            return Err("writes a string that is not UTF-8".into());
+        }
+        if of == kind::JSON && !value::fits(text, self.question.depth) {
+            return Err(format!(
+                "writes JSON that nests deeper than {} levels",
+                self.question.depth
+            ));
+        }
+        Ok(())
     }
 
-    fn put(&mut self, column: usize, cell: usize, new: New) {
-        let projection = self.question.projection;
-        let place = if let Some(&(start, end)) = projection.places[column].get(cell) {
-            Place::Attribute { start, end }
-        } else {
-            let column = &projection.batch.columns[column];
-            let selector = &self.question.plan.selectors[usize::from(column.slot)];
-            Place::Field {
-                table: selector.table,
-                row: column.row_at(cell),
-                field: selector.field,
-            }
-        };
+    fn put(&mut self, column: usize, cell: usize, new: New, length: usize) -> Result<(), String> {
+        let origin = &self.question.view.origins[column];
+        self.make(at(origin.column, origin.cell(cell)), new, length)
+    }
+
+    fn make(&mut self, place: Place, new: New, length: usize) -> Result<(), String> {
+        self.room = self
+            .room
+            .checked_sub(length)
+            .ok_or("writes more than a batch may grow")?;
         self.made.push((place, new));
+        Ok(())
     }
 
     fn drop_keys(&mut self, edits: &Edits) -> Result<(), String> {
@@ -272,7 +274,7 @@ impl<'a> Changes<'a> {
         }
         let question = self.question;
         for (&table, &key) in edits.drop_table.iter().zip(&edits.drop_key) {
-            for (index, column) in question.projection.batch.columns.iter().enumerate() {
+            for (index, column) in question.view.batch.columns.iter().enumerate() {
                 let selector = &question.plan.selectors[usize::from(column.slot)];
                 if column.key != key || key == code::NULL || selector.table as u8 != table {
                     continue;
@@ -283,8 +285,8 @@ impl<'a> Changes<'a> {
                         column.slot
                     ));
                 }
-                for cell in 0..question.cells(index) {
-                    self.put(index, cell, New::Delete);
+                for cell in 0..column.cells(question.rows_of(column.slot)) {
+                    self.put(index, cell, New::Delete, 0)?;
                 }
             }
         }
@@ -296,38 +298,38 @@ impl<'a> Changes<'a> {
         if slots.len() != from.len() || slots.len() != to.len() {
             return Err("gives lists of different lengths in dict-*".into());
         }
-        let strings = self.question.dictionary.len();
+        let strings = self.question.codes.len(&self.question.sheet.dictionary);
         // By code of what a cell holds, what it shall hold; `ANY` = as it is.
         let mut becomes = Vec::new();
         let mut at = 0;
         while at < slots.len() {
             let slot = slots[at];
             if from[at] == code::ANY {
-                self.check_target(slot, to[at])?;
-                self.replace_any(slot, to[at]);
+                let to = self.target(slot, to[at])?;
+                self.replace_any(slot, to)?;
                 at += 1;
                 continue;
             }
             // One pass over the cells serves all edits of a slot that stand together.
-            becomes.resize(strings, code::ANY);
+            becomes.resize(strings, LEAVE);
             let start = at;
             while at < slots.len() && slots[at] == slot && from[at] != code::ANY {
-                self.check_target(slot, to[at])?;
+                let to = self.target(slot, to[at])?;
                 let place = becomes.get_mut(from[at] as usize);
                 *place
                     .ok_or_else(|| format!("replaces code {}, which is no string's", from[at]))? =
-                    to[at];
+                    to;
                 at += 1;
             }
-            self.replace(slot, &becomes);
+            self.replace(slot, &mut becomes)?;
             for code in &from[start..at] {
-                becomes[*code as usize] = code::ANY;
+                becomes[*code as usize] = LEAVE;
             }
         }
         Ok(())
     }
 
-    fn check_target(&self, slot: u16, to: u32) -> Result<(), String> {
+    fn target(&self, slot: u16, to: u32) -> Result<Target, String> {
         let needed = if to == code::NULL {
             access::DELETE
         } else {
@@ -337,18 +339,23 @@ impl<'a> Changes<'a> {
             return Err(format!("writes to slot {slot} without the right"));
         }
         if to == code::NULL {
-            Ok(())
-        } else {
-            self.check_text(to)
+            return Ok(Target {
+                code: code::NULL,
+                ..LEAVE
+            });
         }
+        let (code, length) = self.sheet_code(to)?;
+        Ok(Target {
+            code,
+            length,
+            ..LEAVE
+        })
     }
 
     /// The columns that a dictionary edit means.
     fn columns(&self, slot: u16, needed: u8) -> impl Iterator<Item = usize> + use<'a> {
-        let Question {
-            plan, projection, ..
-        } = self.question;
-        let columns = projection.batch.columns.iter().enumerate();
+        let Question { plan, view, .. } = self.question;
+        let columns = view.batch.columns.iter().enumerate();
         columns
             .filter(move |(_, column)| {
                 let selector = &plan.selectors[usize::from(column.slot)];
@@ -357,35 +364,49 @@ impl<'a> Changes<'a> {
             .map(|(index, _)| index)
     }
 
-    fn replace_any(&mut self, slot: u16, to: u32) {
-        let (needed, new) = if to == code::NULL {
+    fn replace_any(&mut self, slot: u16, to: Target) -> Result<(), String> {
+        let (needed, new) = if to.code == code::NULL {
             (access::DELETE, New::Delete)
         } else {
-            (access::WRITE, New::Coded(kind::STRING, to))
+            self.check_value(kind::STRING, to.code)?;
+            (access::WRITE, New::Coded(kind::STRING, to.code))
         };
         for index in self.columns(slot, needed) {
-            for cell in 0..self.question.cells(index) {
-                self.put(index, cell, new);
+            let column = &self.question.view.batch.columns[index];
+            for cell in 0..column.cells(self.question.rows_of(column.slot)) {
+                self.put(index, cell, new, to.length)?;
             }
         }
+        Ok(())
     }
 
-    fn replace(&mut self, slot: u16, becomes: &[u32]) {
+    fn replace(&mut self, slot: u16, becomes: &mut [Target]) -> Result<(), String> {
         for index in self.columns(slot, access::WRITE) {
-            let column = &self.question.projection.batch.columns[index];
+            let column = &self.question.view.batch.columns[index];
             let selector = &self.question.plan.selectors[usize::from(column.slot)];
             for cell in 0..column.coded_len() {
                 let Some((of, held)) = column.code_at(cell) else {
                     continue;
                 };
-                match becomes.get(held as usize) {
-                    None | Some(&code::ANY) => {}
-                    Some(&code::NULL) if !selector.may(access::DELETE) => {}
-                    Some(&code::NULL) => self.put(index, cell, New::Delete),
-                    Some(&to) => self.put(index, cell, New::Coded(of, to)),
+                let Some(to) = becomes.get_mut(held as usize) else {
+                    continue;
+                };
+                match to.code {
+                    code::ANY => {}
+                    code::NULL if !selector.may(access::DELETE) => {}
+                    code::NULL => self.put(index, cell, New::Delete, 0)?,
+                    code => {
+                        if to.checked & (1 << of) == 0 {
+                            self.check_value(of, code)?;
+                            to.checked |= 1 << of;
+                        }
+                        let length = to.length;
+                        self.put(index, cell, New::Coded(of, code), length)?;
+                    }
                 }
             }
         }
+        Ok(())
     }
 
     fn cell_edits(&mut self, edits: &Edits) -> Result<(), String> {
@@ -402,12 +423,13 @@ impl<'a> Changes<'a> {
         if count == 0 {
             return Ok(());
         }
-        let columns = &self.question.projection.batch.columns;
+        let Question { view, sheet, .. } = self.question;
+        let columns = view.batch.columns.iter().enumerate();
         let index: HashMap<(u16, u32), usize> = columns
-            .iter()
-            .enumerate()
             .map(|(index, column)| ((column.slot, column.key), index))
             .collect();
+        // Edits of one column stand together, as a rule.
+        let mut last = ((ALL_SLOTS, code::NULL), None);
         for at in 0..count {
             let (slot, key, row) = (edits.cell_slot[at], edits.cell_key[at], edits.cell_row[at]);
             let selector = self.question.selector(slot)?;
@@ -415,32 +437,44 @@ impl<'a> Changes<'a> {
             if row as usize >= rows {
                 return Err(format!("edits row {row} of {rows}"));
             }
-            let (of, word) = (edits.cell_kind[at], edits.cell_word[at]);
-            let new = self.new_value(selector, of, word)?;
-            let needed = if new == New::Delete {
-                access::DELETE
+            let (may_write, may_delete) =
+                (selector.may(access::WRITE), selector.may(access::DELETE));
+            let table = selector.table;
+            let (new, length) =
+                self.new_value(selector, edits.cell_kind[at], edits.cell_word[at])?;
+            let may = if new == New::Delete {
+                may_delete
             } else {
-                access::WRITE
+                may_write
             };
-            let column = index.get(&(slot, key)).copied();
-            let found = column.map_or(0..0, |column| columns[column].find(row, rows));
-            if let (Some(column), false) = (column, found.is_empty()) {
-                if !selector.may(needed) {
-                    return Err(format!("writes to slot {slot} without the right"));
+            if last.0 != (slot, key) {
+                last = ((slot, key), index.get(&(slot, key)).copied());
+            }
+            let row = view.selection.row(table, row);
+            let mut is_there = false;
+            if let Some(column) = last.1 {
+                let origin = &view.origins[column];
+                for cell in sheet.columns[origin.column].find(row) {
+                    if !origin.shows(cell) || is_deleted(&sheet.columns[origin.column], cell) {
+                        continue;
+                    }
+                    is_there = true;
+                    if !may {
+                        return Err(format!("writes to slot {slot} without the right"));
+                    }
+                    self.make(self::at(origin.column, cell), new, length)?;
                 }
-                for cell in found {
-                    self.put(column, cell, new);
-                }
-            } else {
-                self.absent(slot, key, row, new)?;
+            }
+            if !is_there {
+                self.absent(slot, key, row, new, length)?;
             }
         }
         Ok(())
     }
 
-    fn new_value(&self, selector: &Selector, of: u8, word: u64) -> Result<New, String> {
+    fn new_value(&self, selector: &Selector, of: u8, word: u64) -> Result<(New, usize), String> {
         if of == kind::NULL {
-            return Ok(New::Delete);
+            return Ok((New::Delete, 0));
         }
         let only_text = selector.field != field::ATTRIBUTES
             && layout::find(selector.table, selector.field) != Some(Read::Any);
@@ -450,18 +484,26 @@ impl<'a> Changes<'a> {
         match of {
             kind::STRING | kind::BYTES | kind::JSON => {
                 let code = u32::try_from(word).unwrap_or(code::NULL);
-                self.check_text(code)?;
-                Ok(New::Coded(of, code))
+                let (code, length) = self.value_code(of, code)?;
+                Ok((New::Coded(of, code), length))
             }
-            kind::BOOL | kind::INT | kind::DOUBLE | kind::UINT | kind::TIME => {
-                Ok(New::Word(of, word))
-            }
+            // As OTLP has them; the next plugin meets what a decoder would.
+            kind::INT | kind::UINT | kind::TIME => Ok((New::Word(kind::INT, word), 10)),
+            kind::BOOL => Ok((New::Word(kind::BOOL, u64::from(word != 0)), 2)),
+            kind::DOUBLE => Ok((New::Word(kind::DOUBLE, word), 9)),
             _ => Err(format!("writes a value of kind {of}")),
         }
     }
 
-    /// An edit of a cell that the batch does not have: makes it, or takes back that it was made.
-    fn absent(&mut self, slot: u16, key: u32, row: u32, new: New) -> Result<(), String> {
+    /// An edit of a cell that the plugin does not see: makes it, or takes back that it was made.
+    fn absent(
+        &mut self,
+        slot: u16,
+        key: u32,
+        row: u32,
+        new: New,
+        length: usize,
+    ) -> Result<(), String> {
         let selector = self.question.selector(slot)?;
         if !selector.may(access::CREATE) {
             return match new {
@@ -469,259 +511,165 @@ impl<'a> Changes<'a> {
                 _ => Err(format!("creates in slot {slot} without the right")),
             };
         }
-        let table = selector.table;
-        let place = if let Some(rule) = &selector.rule {
-            let covered = match key {
-                code::NULL => rule.exact().is_some(),
-                _ => self.text(key).is_some_and(|key| rule.covers(key)),
+        let mut sheet_key = code::NULL;
+        let mut key_length = 0;
+        if let Some(rule) = &selector.rule {
+            let covered = if key == code::NULL {
+                rule.exact().is_some()
+            } else {
+                let (code, length) = self.value_code(kind::STRING, key)?;
+                (sheet_key, key_length) = (code, length);
+                let text = text(self.question.sheet, self.added, code);
+                text.is_some_and(|key| rule.covers(key))
             };
             if !covered {
                 return Err(format!("creates a key that slot {slot} does not cover"));
             }
-            Place::Create {
-                table,
-                row,
-                key,
-                slot,
-            }
-        } else {
-            Place::Field {
-                table,
-                row,
-                field: selector.field,
-            }
-        };
-        self.made.push((place, new));
-        Ok(())
-    }
-
-    /// The last change to each cell, as splices, and how many there are.
-    fn into_splices(mut self) -> Result<(Vec<Splice>, u64), String> {
-        let mut made = std::mem::take(&mut self.made);
-        made.sort_by_key(|(place, _)| *place);
-        let mut writer = Writer {
-            question: self.question,
-            splices: Vec::with_capacity(made.len()),
-            inserts: BTreeMap::new(),
-        };
-        let mut count = 0;
-        let mut rest = made.iter().peekable();
-        while let Some(&(place, new)) = rest.next() {
-            if rest.peek().is_some_and(|(next, _)| *next == place) {
-                continue;
-            }
-            count += 1;
-            match place {
-                Place::Attribute { start, end } => {
-                    writer.attribute(start as usize..end as usize, self.any_value(new));
-                }
-                Place::Create {
-                    table,
-                    row,
-                    key,
-                    slot,
-                } => {
-                    let selector = self.question.selector(slot)?;
-                    let exact = || selector.rule.as_ref().and_then(|rule| rule.exact());
-                    let key = match key {
-                        code::NULL => exact(),
-                        _ => self.text(key),
-                    };
-                    if let Some(value) = self.any_value(new) {
-                        writer.create(table, row, key.unwrap_or_default(), &value);
-                    }
-                }
-                Place::Field { table, row, field } => {
-                    let text = match new {
-                        New::Coded(_, code) => self.text(code),
-                        _ => None,
-                    };
-                    writer.field(table, row, field, text, self.any_value(new));
-                }
-            }
         }
-        Ok((writer.finish(), count))
-    }
-
-    /// An encoded `AnyValue`, or nothing to delete.
-    fn any_value(&self, new: New) -> Option<Vec<u8>> {
-        match new {
-            New::Delete => None,
-            New::Coded(of, code) => Some(value::coded(of, self.text(code)?)),
-            New::Word(of, word) => value::scalar(of, word),
-        }
+        let key = sheet_key;
+        self.make(Place::Absent { slot, row, key }, new, length + key_length)
     }
 }
 
-/// Makes splices of changes.
-struct Writer<'a> {
-    question: Question<'a>,
-    splices: Vec<Splice>,
-    /// Fields that messages do not have yet, by row: one message may get several.
-    inserts: BTreeMap<(Table, u32), Vec<u8>>,
+fn is_deleted(column: &Column, cell: usize) -> bool {
+    column.kind_at(cell) == hidden::DELETED
 }
 
-impl Writer<'_> {
-    fn attribute(&mut self, range: Range<usize>, value: Option<Vec<u8>>) {
-        let Some(value) = value else {
-            return self.splices.push(Splice::remove(range));
+impl Answer {
+    /// Applies what was checked. `seen` tells who sees a new column: table, field or 0, and key.
+    pub(crate) fn apply(
+        self,
+        sheet: &mut Sheet,
+        plan: &Plan,
+        added: &Blob,
+        seen: impl Fn(Table, u16, &[u8]) -> Vec<crate::columns::Seen>,
+    ) -> Applied {
+        let mut applied = Applied::default();
+        // Numbers of answers only tell one from the one before.
+        sheet.answers = sheet.answers.checked_add(1).unwrap_or(1);
+        let by = sheet.answers;
+        let mut codes = vec![code::NULL; added.ends.len()];
+        let mut keys = codes.clone();
+        let mut last_made = (Table::Resource, 0, code::NULL, usize::MAX);
+        let mut cell_of = |sheet: &mut Sheet, new| match new {
+            New::Delete => Cell::Bare(hidden::DELETED),
+            New::Word(of, word) => Cell::Word(of, word),
+            New::Coded(of, code) => Cell::Coded(of, intern(sheet, added, &mut codes, code)),
         };
-        let bytes = self.question.bytes;
-        let content = content_of(bytes, range.clone());
-        let mut fields = Fields::new(&bytes[content.clone()]);
-        let mut with = Vec::with_capacity(value.len() + 4);
-        put_len(&mut with, VALUE, &value);
-        if let Some(old) = fields.find(|field| field.number == VALUE) {
-            let old = content.start + old.range.start..content.start + old.range.end;
-            self.splices.push(Splice::new(old, with));
-        } else {
-            // A pair without a value: its value comes after what it has.
-            let mut pair = bytes[content].to_vec();
-            pair.extend_from_slice(&with);
-            let number = Fields::new(&bytes[range.clone()])
-                .next()
-                .map_or(0, |field| field.number);
-            with.clear();
-            put_len(&mut with, number, &pair);
-            self.splices.push(Splice::new(range, with));
-        }
-    }
-
-    fn create(&mut self, table: Table, row: u32, key: &[u8], value: &[u8]) {
-        let level = self.question.projection.rows[table.index()].levels[row as usize];
-        let fields = self.inserts.entry((table, row)).or_default();
-        put_len(fields, level.attributes, &value::pair(key, value));
-    }
-
-    /// Sets, or with nothing given removes, a built-in field.
-    fn field(
-        &mut self,
-        table: Table,
-        row: u32,
-        field: u16,
-        text: Option<&[u8]>,
-        any: Option<Vec<u8>>,
-    ) {
-        let level = self.question.projection.rows[table.index()].levels[row as usize];
-        let Some(at) = level.fields.iter().find(|at| at.field == field) else {
-            return;
-        };
-        let new = match at.read {
-            Read::Any => any,
-            _ => text.map(<[u8]>::to_vec),
-        };
-        let encoded = |number| {
-            new.as_ref().map(|value| {
-                let mut with = Vec::with_capacity(value.len() + 4);
-                put_len(&mut with, number, value);
-                with
-            })
-        };
-        let message = self.message(table, row);
-        if at.read == Read::StatusText {
-            let Some(status) = message.and_then(|message| self.last(message, at.number)) else {
-                if let Some(with) = encoded(STATUS_MESSAGE) {
-                    put_len(
-                        self.inserts.entry((table, row)).or_default(),
-                        at.number,
-                        &with,
-                    );
-                }
-                return;
-            };
-            let content = content_of(self.question.bytes, status.clone());
-            let with = encoded(STATUS_MESSAGE);
-            if !self.set(content.clone(), STATUS_MESSAGE, with.as_deref())
-                && let Some(with) = with
+        // What is made moves what is there, so it comes last. No cell is in both.
+        for (place, new) in &self.made {
+            if let Place::Cell {
+                column,
+                cell: index,
+            } = *place
             {
-                // An inner message that may be empty: written anew with what it had.
-                let mut inner = with;
-                inner.extend_from_slice(&self.question.bytes[content]);
-                let mut whole = Vec::with_capacity(inner.len() + 4);
-                put_len(&mut whole, at.number, &inner);
-                self.splices.push(Splice::new(status, whole));
-            }
-            return;
-        }
-        let with = encoded(at.number);
-        let set = message.is_some_and(|message| self.set(message, at.number, with.as_deref()));
-        if let (false, Some(with)) = (set, with) {
-            self.inserts.entry((table, row)).or_default().extend(with);
-        }
-    }
-
-    /// Replaces the last field of this number in the message whose content is at `content`, and
-    /// removes others of it. False if it has none.
-    fn set(&mut self, content: Range<usize>, number: u32, with: Option<&[u8]>) -> bool {
-        let start = content.start;
-        let mut found: Vec<_> = Fields::new(&self.question.bytes[content])
-            .filter(|field| field.number == number)
-            .map(|field| start + field.range.start..start + field.range.end)
-            .collect();
-        let Some(last) = found.pop() else {
-            return false;
-        };
-        self.splices.extend(found.into_iter().map(Splice::remove));
-        self.splices
-            .push(Splice::new(last, with.unwrap_or_default().to_vec()));
-        true
-    }
-
-    fn last(&self, content: Range<usize>, number: u32) -> Option<Range<usize>> {
-        let start = content.start;
-        Fields::new(&self.question.bytes[content])
-            .filter(|field| field.number == number)
-            .last()
-            .map(|field| start + field.range.start..start + field.range.end)
-    }
-
-    /// The content of the message that holds the attributes and fields of a row.
-    fn message(&self, table: Table, row: u32) -> Option<Range<usize>> {
-        let rows = &self.question.projection.rows[table.index()];
-        let (start, end) = rows.ranges[row as usize];
-        let content = content_of(self.question.bytes, start as usize..end as usize);
-        match rows.levels[row as usize].inner {
-            0 => Some(content),
-            inner => self
-                .last(content, inner)
-                .map(|inner| content_of(self.question.bytes, inner)),
-        }
-    }
-
-    fn finish(mut self) -> Vec<Splice> {
-        for ((table, row), fields) in std::mem::take(&mut self.inserts) {
-            self.insert(table, row, fields);
-        }
-        self.splices
-    }
-
-    /// New fields at the start of a row's message.
-    fn insert(&mut self, table: Table, row: u32, fields: Vec<u8>) {
-        let bytes = self.question.bytes;
-        let rows = &self.question.projection.rows[table.index()];
-        let (start, end) = rows.ranges[row as usize];
-        let (mut range, mut fields) = (start as usize..end as usize, fields);
-        let mut content = content_of(bytes, range.clone());
-        let inner = rows.levels[row as usize].inner;
-        if inner != 0 {
-            if let Some(found) = self.last(content.clone(), inner) {
-                content = content_of(bytes, found.clone());
-                range = found;
-            } else {
-                let mut message = Vec::with_capacity(fields.len() + 4);
-                put_len(&mut message, inner, &fields);
-                fields = message;
+                let cell = cell_of(sheet, *new);
+                let column = &mut sheet.columns[column as usize];
+                applied.edits += u64::from(column.change(index as usize, cell, by));
             }
         }
-        if !content.is_empty() {
-            self.splices
-                .push(Splice::new(content.start..content.start, fields));
-        } else if let Some(field) = Fields::new(&bytes[range.clone()]).next() {
-            let mut whole = Vec::with_capacity(fields.len() + 4);
-            put_len(&mut whole, field.number, &fields);
-            self.splices.push(Splice::new(range, whole));
+        for (place, new) in &self.made {
+            if let Place::Absent { slot, row, key } = *place {
+                let cell = cell_of(sheet, *new);
+                let selector = &plan.selectors[usize::from(slot)];
+                let key = match &selector.rule {
+                    None => code::NULL,
+                    Some(rule) if key == code::NULL => {
+                        sheet.dictionary.intern(rule.exact().unwrap_or_default())
+                    }
+                    Some(_) => intern(sheet, added, &mut keys, key),
+                };
+                let wanted = (selector.table, selector.field, key);
+                if (last_made.0, last_made.1, last_made.2) != wanted {
+                    let index = column_of(sheet, wanted, &seen);
+                    last_made = (wanted.0, wanted.1, wanted.2, index);
+                }
+                let column = &mut sheet.columns[last_made.3];
+                applied.edits += create(column, row, cell, by, selector.may(access::WRITE));
+            }
+        }
+        sheet.is_changed |= applied.edits > 0;
+        if let Some(dropped) = self.dropped {
+            let count = dropped.iter().filter(|dropped| **dropped).count();
+            applied.dropped = u32::try_from(count).unwrap_or(u32::MAX);
+            let next = sheet.without(&dropped);
+            sheet.keep(next);
+        }
+        applied
+    }
+}
+
+/// Makes a cell, or changes the one that is there though the plugin does not see it.
+fn create(column: &mut Column, row: u32, cell: Cell, by: u8, may_write: bool) -> u64 {
+    let is_delete = cell == Cell::Bare(hidden::DELETED);
+    let mut changed = 0;
+    let mut is_there = false;
+    for index in column.find(row) {
+        // What this answer made it may change. A deleted field comes back where it was, a deleted
+        // attribute comes anew.
+        let is_back = is_deleted(column, index) && column.field != field::ATTRIBUTES;
+        let own = is_back || column.changed_by.get(index) == Some(&by);
+        if !own && is_deleted(column, index) {
+            continue;
+        }
+        is_there = true;
+        if may_write || own {
+            changed += u64::from(column.change(index, cell, by));
         }
     }
+    if is_there || is_delete {
+        return changed;
+    }
+    column.create(row, cell, by);
+    1
+}
+
+fn intern(sheet: &mut Sheet, added: &Blob, codes: &mut [u32], code: u32) -> u32 {
+    let Some(index) = code.checked_sub(code::ADDED) else {
+        return code;
+    };
+    let Some(known) = codes.get_mut(index as usize) else {
+        return code::NULL;
+    };
+    if *known == code::NULL {
+        let end = added.ends[index as usize] as usize;
+        let start = (index as usize)
+            .checked_sub(1)
+            .map_or(0, |at| added.ends[at] as usize);
+        *known = sheet.dictionary.intern(&added.bytes[start..end]);
+    }
+    *known
+}
+
+/// The column with this table, field and key; a new one if there is none.
+fn column_of(
+    sheet: &mut Sheet,
+    (table, field, key): (Table, u16, u32),
+    seen: impl Fn(Table, u16, &[u8]) -> Vec<crate::columns::Seen>,
+) -> usize {
+    let text = sheet.dictionary.get(key).unwrap_or_default();
+    let is_it = |column: &Column| {
+        let same_key = || column.key == key || sheet.dictionary.get(column.key) == Some(text);
+        column.table == table && column.field == field && (field != field::ATTRIBUTES || same_key())
+    };
+    if let Some(index) = sheet.columns.iter().position(is_it) {
+        return index;
+    }
+    let seen = seen(table, field, text);
+    sheet.columns.push(Column::new(table, key, field, seen));
+    sheet.columns.len() - 1
+}
+
+/// The part of the sheet that a question is about, when it is not all of it.
+pub(crate) fn part(sheet: &Sheet, records: std::ops::Range<usize>) -> Selection {
+    if records == (0..sheet.records()) {
+        return sheet.kept.clone();
+    }
+    let mut gone = vec![true; sheet.records()];
+    if let Some(inside) = gone.get_mut(records) {
+        inside.fill(false);
+    }
+    sheet.without(&gone)
 }
 
 #[cfg(test)]

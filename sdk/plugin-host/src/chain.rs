@@ -8,12 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use petrel_wire::{Batch, Clock, Limits, SystemClock};
+use petrel_wire::{Batch, Clock, Limits, Signal, SystemClock};
 
 use crate::cache::Cache;
 use crate::config::ProcessorConfig;
+use crate::emit::emit;
 use crate::engine::Engine;
-use crate::processor::{Fate, Processor};
+use crate::processor::{Fate, Processor, Turn};
+use crate::project::project;
+use crate::readers::Readers;
+use crate::sheet::Sheet;
+use crate::view::Stamp;
 
 /// Larger batches are cut and put together again: it bounds what a call takes and needs.
 const PART_BYTES: usize = 4 << 20;
@@ -71,6 +76,8 @@ pub struct PluginStats {
 pub struct Chain {
     /// Before the engine, so that instances go first.
     processors: Vec<Processor>,
+    /// By signal.
+    readers: [Option<Readers>; 3],
     engine: Option<Engine>,
     limits: Limits,
     clock: Arc<dyn Clock>,
@@ -97,6 +104,7 @@ impl Chain {
     ) -> Result<Self, PluginError> {
         let mut chain = Self {
             processors: Vec::with_capacity(configs.len()),
+            readers: [const { None }; 3],
             engine: None,
             limits,
             clock: Arc::clone(clock),
@@ -128,6 +136,12 @@ impl Chain {
                 Processor::load(config, &engine, cache.as_ref(), clock).map_err(PluginError)?,
             );
         }
+        let plans: Vec<_> = chain
+            .processors
+            .iter()
+            .map(|one| Arc::clone(one.plan()))
+            .collect();
+        chain.readers = Signal::ALL.map(|signal| Readers::new(signal, &plans));
         chain.engine = Some(engine);
         Ok(chain)
     }
@@ -176,41 +190,78 @@ impl Chain {
         }
     }
 
-    fn process_part(&self, engine: &Engine, mut batch: Batch) -> Verdict {
+    fn process_part(&self, engine: &Engine, batch: Batch) -> Verdict {
+        let Some(readers) = self.readers(batch.signal()) else {
+            return Verdict::Kept { batch, dropped: 0 };
+        };
+        let first = self
+            .batches
+            .fetch_add(self.processors.len() as u64, Ordering::Relaxed);
+        let mut sheet =
+            project(&batch, readers, self.seed(first)).map_err(|error| error.to_string());
         let mut all_dropped = 0;
-        for processor in &self.processors {
-            let id = self.batches.fetch_add(1, Ordering::Relaxed);
-            let seed = self.seed(id);
-            match processor.process(engine, batch, &self.limits, id, seed) {
-                Fate::Kept {
-                    batch: next,
-                    dropped,
-                } => {
-                    all_dropped += dropped;
-                    batch = next;
-                    if batch.is_empty() {
-                        return Verdict::Dropped {
-                            by: processor.name().to_owned(),
-                        };
-                    }
-                }
-                Fate::Dropped => {
-                    return Verdict::Dropped {
-                        by: processor.name().to_owned(),
-                    };
-                }
-                Fate::Refused(reason) => {
-                    return Verdict::Refused {
-                        by: processor.name().to_owned(),
-                        reason,
-                    };
-                }
+        let mut last_editor = None;
+        for (processor, place) in self.processors.iter().zip(0..) {
+            if !processor.takes(batch.signal()) {
+                continue;
+            }
+            let id = first + u64::from(place);
+            let turn = Turn {
+                engine,
+                readers,
+                place,
+                stamp: Stamp {
+                    id,
+                    now: self.clock.wall(),
+                    seed: self.seed(id),
+                },
+                items: batch.items(),
+                depth: self.limits.depth,
+            };
+            let answers = sheet.as_ref().map_or(0, |sheet| sheet.answers);
+            let by = || processor.name().to_owned();
+            match processor.process(sheet.as_mut().map_err(|words| words.as_str()), turn) {
+                Fate::Kept(dropped) => all_dropped += dropped,
+                Fate::Dropped => return Verdict::Dropped { by: by() },
+                Fate::Refused(reason) => return Verdict::Refused { by: by(), reason },
+            }
+            if sheet.as_ref().is_ok_and(|sheet| sheet.answers != answers) {
+                last_editor = Some(processor);
             }
         }
-        Verdict::Kept {
-            batch,
-            dropped: all_dropped,
+        let sheet = match (sheet, last_editor) {
+            (Ok(sheet), Some(editor)) if sheet.is_changed => (sheet, editor),
+            _ => {
+                return Verdict::Kept {
+                    batch,
+                    dropped: all_dropped,
+                };
+            }
+        };
+        self.finish(sheet.0, all_dropped, sheet.1, batch.items())
+    }
+
+    /// What the host wrote is checked like what a sender sent: nothing invalid passes on.
+    fn finish(&self, sheet: Sheet, dropped: u32, editor: &Processor, items: u32) -> Verdict {
+        let bytes = emit(&sheet).into();
+        let checked = Batch::from_protobuf(sheet.signal, bytes, &self.limits);
+        let words = match checked {
+            Ok(batch) if batch.items() + dropped == items => {
+                return Verdict::Kept { batch, dropped };
+            }
+            Ok(_) => "its edits changed the number of items".into(),
+            Err(error) => format!("its edits do not fit: {error}"),
+        };
+        editor.report(&words, sheet.records());
+        Verdict::Refused {
+            by: editor.name().to_owned(),
+            reason: format!("processor {} failed; try again", editor.name()),
         }
+    }
+
+    fn readers(&self, signal: Signal) -> Option<&Readers> {
+        let mut readers = self.readers.iter().flatten();
+        readers.find(|readers| readers.signal == signal)
     }
 
     /// A number that nobody outside can know.
@@ -243,6 +294,16 @@ pub(crate) struct Account {
 }
 
 impl Account {
+    pub(crate) fn busy(&self, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.busy_ns.fetch_add(took, Ordering::Relaxed);
+    }
+
+    pub(crate) fn dropped(&self, items: u32) {
+        self.dropped_items
+            .fetch_add(items.into(), Ordering::Relaxed);
+    }
+
     pub(crate) fn failed(&self, words: &str) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         *self

@@ -1,29 +1,52 @@
-//! Columns while they grow.
+//! One attribute key of a table, or one built-in field: its cells in the order of rows.
+//!
+//! A chain has each column once, however many of its plugins see it, and edits change the cells
+//! where they stand. What was changed is marked; only that is written back.
 
 use std::ops::Range;
 
-use crate::bindings::petrel::plugin::types;
-use crate::registry::{code, kind};
+use crate::registry::{Table, kind};
 
-/// The cells of one selector under one key, and where in the batch they lie.
+/// Which plugin sees a column through which of its selectors.
+pub(crate) type Seen = (u16, u16);
+
+/// Kinds that plugins never meet.
+pub(crate) mod hidden {
+    /// There is a value, but nobody asked what it is.
+    pub(crate) const UNREAD: u8 = 254;
+    /// A plugin deleted it.
+    pub(crate) const DELETED: u8 = 253;
+}
+
+/// Where a cell that was made by a plugin lies: nowhere yet.
+pub(crate) const MADE: (u32, u32) = (u32::MAX, u32::MAX);
+
+/// Cells, and where in the batch they lie.
 #[derive(Debug)]
 pub(crate) struct Column {
-    pub(crate) slot: u16,
+    pub(crate) table: Table,
+    /// The code of the key, of a field the null code.
     pub(crate) key: u32,
-    kind: u8,
+    /// 0 for attributes.
+    pub(crate) field: u16,
+    pub(crate) seen: Vec<Seen>,
+    /// The kind of all cells, or mixed.
+    pub(crate) kind: u8,
     pub(crate) rows: Vec<u32>,
-    codes: Vec<u32>,
-    words: Vec<u64>,
-    kinds: Vec<u8>,
+    pub(crate) codes: Vec<u32>,
+    pub(crate) words: Vec<u64>,
+    pub(crate) kinds: Vec<u8>,
     /// For attributes: the `KeyValue` of each cell, with its key and length.
     pub(crate) places: Vec<(u32, u32)>,
+    /// Which answer changed a cell last, counting from 1; empty = none did.
+    pub(crate) changed_by: Vec<u8>,
 }
 
 /// A value, once strings have codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cell {
-    /// There is a value; it is not the plugin's to see.
-    Present,
+    /// Nothing but a kind: null, unread, deleted.
+    Bare(u8),
     /// A code of this kind.
     Coded(u8, u32),
     /// A word of this kind.
@@ -32,68 +55,88 @@ pub(crate) enum Cell {
     Wide([u64; 2]),
 }
 
+impl Cell {
+    pub(crate) fn kind(self) -> u8 {
+        match self {
+            Self::Bare(of) | Self::Coded(of, _) | Self::Word(of, _) => of,
+            Self::Wide(_) => kind::ID16,
+        }
+    }
+}
+
 impl Column {
-    pub(crate) fn new(slot: u16, key: u32) -> Self {
+    pub(crate) fn new(table: Table, key: u32, field: u16, seen: Vec<Seen>) -> Self {
         Self {
-            slot,
+            table,
             key,
+            field,
+            seen,
             kind: kind::NULL,
             rows: Vec::new(),
             codes: Vec::new(),
             words: Vec::new(),
             kinds: Vec::new(),
             places: Vec::new(),
+            changed_by: Vec::new(),
         }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
     }
 
     /// A cell of an attribute, whose `KeyValue` is at `place`.
-    pub(crate) fn push_at(&mut self, row: u32, cell: Cell, place: Range<usize>) {
+    #[inline]
+    pub(crate) fn push_at(&mut self, row: u32, cell: Cell, place: (u32, u32)) {
         self.push(row, cell);
-        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        self.places.push((offset(place.start), offset(place.end)));
+        self.places.push(place);
     }
 
     /// The cell of a field. Of a scalar that is given twice the last one counts.
+    #[inline]
     pub(crate) fn set(&mut self, row: u32, cell: Cell) {
         if self.rows.last() == Some(&row) {
-            self.rows.pop();
-            match self.kind {
-                kind::MIXED => {
-                    self.kinds.pop();
-                    self.words.pop();
-                }
-                kind::ID16 => self.words.truncate(self.words.len().saturating_sub(2)),
-                of if kind::is_coded(of) => {
-                    self.codes.pop();
-                }
-                _ => {
-                    self.words.pop();
-                }
-            }
+            self.pop();
         }
         self.push(row, cell);
     }
 
+    #[cold]
+    fn pop(&mut self) {
+        self.rows.pop();
+        match self.kind {
+            kind::MIXED => {
+                self.kinds.pop();
+                self.words.pop();
+            }
+            kind::ID16 => self.words.truncate(self.words.len().saturating_sub(2)),
+            of if kind::is_coded(of) => {
+                self.codes.pop();
+            }
+            _ => {
+                self.words.pop();
+            }
+        }
+    }
+
+    #[inline]
     fn push(&mut self, row: u32, cell: Cell) {
-        let of = match cell {
-            Cell::Present => kind::NULL,
-            Cell::Coded(of, _) | Cell::Word(of, _) => of,
-            Cell::Wide(_) => kind::ID16,
-        };
-        if self.rows.is_empty() {
-            self.kind = of;
-        } else if self.kind != of && self.kind != kind::MIXED {
-            self.mix();
+        let of = cell.kind();
+        if self.kind != of {
+            if self.rows.is_empty() {
+                self.kind = of;
+            } else {
+                self.mix();
+            }
         }
         self.rows.push(row);
-        let mixed = self.kind == kind::MIXED;
-        if mixed {
+        if self.kind == kind::MIXED {
             self.kinds.push(of);
+            self.words.push(word_of(cell));
+            return;
         }
         match cell {
-            Cell::Present if mixed => self.words.push(0),
-            Cell::Present => {}
-            Cell::Coded(_, code) if mixed => self.words.push(u64::from(code)),
+            Cell::Bare(_) => {}
             Cell::Coded(_, code) => self.codes.push(code),
             Cell::Word(_, word) => self.words.push(word),
             Cell::Wide(words) => self.words.extend(words),
@@ -103,6 +146,9 @@ impl Column {
     /// From one kind to one kind a value.
     #[cold]
     fn mix(&mut self) {
+        if self.kind == kind::MIXED {
+            return;
+        }
         self.kinds = vec![self.kind; self.rows.len()];
         if kind::is_coded(self.kind) {
             self.words = self.codes.drain(..).map(u64::from).collect();
@@ -111,71 +157,88 @@ impl Column {
         self.kind = kind::MIXED;
     }
 
-    /// As the contract has it, and what the host keeps of it.
-    pub(crate) fn finish(mut self, table_rows: usize) -> (types::Column, Places) {
-        // One value in each row needs no row numbers.
-        let dense = self.rows.len() == table_rows
-            && self.rows.iter().zip(0..).all(|(row, index)| *row == index);
-        if dense {
-            self.rows.clear();
-        }
-        let column = types::Column {
-            slot: self.slot,
-            key: self.key,
-            kind: self.kind,
-            rows: self.rows,
-            codes: self.codes,
-            words: self.words,
-            kinds: self.kinds,
-            present: Vec::new(),
+    /// The value of a cell.
+    pub(crate) fn cell(&self, index: usize) -> Cell {
+        let word = |at: usize| self.words.get(at).copied().unwrap_or_default();
+        let of = match self.kind {
+            kind::MIXED => self.kinds[index],
+            kind::ID16 => return Cell::Wide([word(2 * index), word(2 * index + 1)]),
+            of => of,
         };
-        (column, self.places)
-    }
-}
-
-/// Where the attributes of a column lie; empty for fields.
-pub(crate) type Places = Vec<(u32, u32)>;
-
-/// Reading a finished column.
-pub(crate) trait ColumnView {
-    /// The code of value `index`, if it is one.
-    fn code_at(&self, index: usize) -> Option<(u8, u32)>;
-    /// How many values could have codes.
-    fn coded_len(&self) -> usize;
-    /// The row of value `index`.
-    fn row_at(&self, index: usize) -> u32;
-    /// The values of `row`.
-    fn find(&self, row: u32, table_rows: usize) -> Range<usize>;
-}
-
-impl ColumnView for types::Column {
-    fn code_at(&self, index: usize) -> Option<(u8, u32)> {
-        if self.kind == kind::MIXED {
-            let of = *self.kinds.get(index)?;
-            let word = *self.words.get(index)?;
-            kind::is_coded(of).then(|| (of, u32::try_from(word).unwrap_or(code::NULL)))
-        } else {
-            self.codes.get(index).map(|code| (self.kind, *code))
+        match of {
+            kind::NULL | hidden::UNREAD | hidden::DELETED => Cell::Bare(of),
+            _ if !kind::is_coded(of) => Cell::Word(of, word(index)),
+            _ if self.kind == kind::MIXED => {
+                Cell::Coded(of, u32::try_from(word(index)).unwrap_or(u32::MAX))
+            }
+            _ => Cell::Coded(of, self.codes[index]),
         }
     }
 
-    fn coded_len(&self) -> usize {
-        if self.kind == kind::MIXED {
-            self.kinds.len()
-        } else {
-            self.codes.len()
+    /// The kind of a cell.
+    pub(crate) fn kind_at(&self, index: usize) -> u8 {
+        match self.kind {
+            kind::MIXED => self.kinds[index],
+            of => of,
         }
     }
 
-    fn row_at(&self, index: usize) -> u32 {
-        let dense = || u32::try_from(index).unwrap_or(u32::MAX);
-        self.rows.get(index).copied().unwrap_or_else(dense)
+    /// Changes a cell on behalf of answer number `by`. True if that changes something that this
+    /// answer has not changed before.
+    pub(crate) fn change(&mut self, index: usize, cell: Cell, by: u8) -> bool {
+        if self.cell(index) == cell {
+            return false;
+        }
+        match cell {
+            Cell::Coded(of, code) if of == self.kind => self.codes[index] = code,
+            _ => {
+                self.mix();
+                self.kinds[index] = cell.kind();
+                self.words[index] = word_of(cell);
+            }
+        }
+        self.changed_by.resize(self.rows.len(), 0);
+        std::mem::replace(&mut self.changed_by[index], by) != by
     }
 
-    fn find(&self, row: u32, table_rows: usize) -> Range<usize> {
-        if self.rows.is_empty() {
-            let row = row as usize;
-            return row..(row + 1).min(table_rows.max(row));
+    /// Adds a cell that the batch did not have, on behalf of answer number `by`.
+    pub(crate) fn create(&mut self, row: u32, cell: Cell, by: u8) {
+        let is_last = self.rows.last().is_none_or(|last| *last < row);
+        self.push_at(row, cell, MADE);
+        self.changed_by.resize(self.rows.len(), 0);
+        if let Some(last) = self.changed_by.last_mut() {
+            *last = by;
+        }
+        if !is_last {
+            self.move_last_to(
+                self.rows[..self.rows.len() - 1].partition_point(|have| *have <= row),
+            );
+        }
+    }
+
+    fn move_last_to(&mut self, at: usize) {
+        fn rotate<T>(list: &mut [T], at: usize) {
+            // Of the lists of values only one is in use.
+            if at < list.len() {
+                list[at..].rotate_right(1);
+            }
+        }
+        rotate(&mut self.rows, at);
+        rotate(&mut self.places, at);
+        rotate(&mut self.changed_by, at);
+        rotate(&mut self.codes, at);
+        rotate(&mut self.kinds, at);
+        rotate(&mut self.words, at);
+    }
+
+    /// The cells of `row`.
+    pub(crate) fn find(&self, row: u32) -> Range<usize> {
+        // Rows without gaps are the rule: then the place is known.
+        if self.rows.get(row as usize) == Some(&row)
+            && self.rows.get(row as usize + 1) != Some(&row)
+            && (row == 0 || self.rows[row as usize - 1] != row)
+        {
+            return row as usize..row as usize + 1;
         }
         let start = self.rows.partition_point(|have| *have < row);
         let end = self.rows.partition_point(|have| *have <= row);
@@ -183,49 +246,83 @@ impl ColumnView for types::Column {
     }
 }
 
+fn word_of(cell: Cell) -> u64 {
+    match cell {
+        Cell::Bare(_) => 0,
+        Cell::Coded(_, code) => u64::from(code),
+        Cell::Word(_, word) => word,
+        Cell::Wide([word, _]) => word,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::code;
 
-    #[test]
-    fn a_column_of_one_kind_with_a_value_in_each_row_is_dense() {
-        let mut column = Column::new(0, 5);
-        for row in 0..3 {
-            column.push_at(row, Cell::Coded(kind::STRING, row), 0..1);
-        }
-        let (column, places) = column.finish(3);
-        assert!(column.rows.is_empty());
-        assert_eq!(column.codes, [0, 1, 2]);
-        assert_eq!(places.len(), 3);
-        assert_eq!(column.find(1, 3), 1..2);
-        assert_eq!(column.find(3, 3), 3..3);
+    fn column() -> Column {
+        Column::new(Table::Record, 5, 0, Vec::new())
     }
 
     #[test]
     fn values_of_two_kinds_become_mixed_and_keep_their_codes() {
-        let mut column = Column::new(0, 5);
-        column.push_at(0, Cell::Coded(kind::STRING, 9), 0..1);
-        column.push_at(2, Cell::Word(kind::INT, 42), 0..1);
-        column.push_at(2, Cell::Coded(kind::JSON, 8), 0..1);
-        let (column, _) = column.finish(3);
+        let mut column = column();
+        column.push_at(0, Cell::Coded(kind::STRING, 9), (0, 1));
+        column.push_at(2, Cell::Word(kind::INT, 42), (0, 1));
+        column.push_at(2, Cell::Coded(kind::JSON, 8), (0, 1));
         assert_eq!(column.kind, kind::MIXED);
         assert_eq!(column.kinds, [kind::STRING, kind::INT, kind::JSON]);
         assert_eq!(column.words, [9, 42, 8]);
-        assert_eq!(column.code_at(0), Some((kind::STRING, 9)));
-        assert_eq!(column.code_at(1), None);
-        assert_eq!(column.find(2, 3), 1..3);
-        assert_eq!(column.find(1, 3), 1..1);
+        assert_eq!(column.cell(0), Cell::Coded(kind::STRING, 9));
+        assert_eq!(column.cell(1), Cell::Word(kind::INT, 42));
+        assert_eq!(column.find(2), 1..3);
+        assert_eq!(column.find(1), 1..1);
+        assert_eq!(column.find(0), 0..1);
     }
 
     #[test]
     fn of_a_field_given_twice_the_last_counts() {
-        let mut column = Column::new(0, code::NULL);
+        let mut column = Column::new(Table::Record, code::NULL, 2, Vec::new());
         column.set(0, Cell::Coded(kind::STRING, 1));
         column.set(0, Cell::Coded(kind::STRING, 2));
         column.set(1, Cell::Word(kind::INT, 3));
         column.set(1, Cell::Word(kind::INT, 4));
-        let (column, _) = column.finish(2);
         assert_eq!(column.words, [2, 4]);
-        assert!(column.rows.is_empty());
+        assert_eq!(column.rows, [0, 1]);
+    }
+
+    #[test]
+    fn a_change_is_counted_once_an_answer_and_not_if_it_changes_nothing() {
+        let mut column = column();
+        for row in 0..3 {
+            column.push_at(row, Cell::Coded(kind::STRING, row), (0, 1));
+        }
+        assert!(!column.change(1, Cell::Coded(kind::STRING, 1), 1));
+        assert!(column.changed_by.is_empty());
+        assert!(column.change(1, Cell::Coded(kind::STRING, 7), 1));
+        assert!(!column.change(1, Cell::Word(kind::INT, 8), 1));
+        assert!(column.change(1, Cell::Bare(hidden::DELETED), 2));
+        assert_eq!(column.cell(0), Cell::Coded(kind::STRING, 0));
+        assert_eq!(column.cell(1), Cell::Bare(hidden::DELETED));
+        assert_eq!(column.changed_by, [0, 2, 0]);
+    }
+
+    #[test]
+    fn a_made_cell_finds_its_place_among_the_rows() {
+        let mut column = column();
+        for row in [0, 2, 5] {
+            column.push_at(row, Cell::Coded(kind::STRING, row), (1, 2));
+        }
+        column.create(3, Cell::Word(kind::INT, 33), 1);
+        column.create(9, Cell::Word(kind::INT, 99), 1);
+        assert_eq!(column.rows, [0, 2, 3, 5, 9]);
+        let mut strings = self::column();
+        strings.push_at(1, Cell::Coded(kind::STRING, 8), (1, 2));
+        strings.create(0, Cell::Coded(kind::STRING, 7), 1);
+        assert_eq!((strings.rows, strings.codes), (vec![0, 1], vec![7, 8]));
+        let kept: Vec<_> = (0..5).map(|index| word_of(column.cell(index))).collect();
+        assert_eq!(kept, [0, 2, 33, 5, 99]);
+        assert_eq!(column.places[2], MADE);
+        assert_eq!(column.changed_by, [0, 0, 1, 0, 1]);
     }
 }

@@ -8,14 +8,13 @@ use petrel_wire::Clock;
 use wasmtime::ResourceLimiter;
 
 use crate::bindings::petrel::plugin::{accel, log, types};
-use crate::columns::ColumnView as _;
 use crate::dictionary::Dictionary;
 use crate::keys::KeyRule;
 use crate::patterns::PatternSet;
 use crate::plan::Plan;
-use crate::project::Projection;
 use crate::redact::Redaction;
-use crate::registry::{ALL_SLOTS, access, code, kind};
+use crate::registry::{ALL_SLOTS, access, code};
+use crate::view::{Codes, ColumnView as _, View};
 
 /// Lines that a processor may log in a second, and how long each may be.
 const LOG_LINES: u32 = 10;
@@ -142,7 +141,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) plan: Arc<Plan>,
-    pub(crate) projection: Arc<Projection>,
+    pub(crate) view: Arc<View>,
+    pub(crate) codes: Codes,
     pub(crate) dictionary: Dictionary,
     /// On the clock's monotonic time.
     pub(crate) deadline: Duration,
@@ -199,35 +199,36 @@ fn config_error(message: String) -> types::Error {
 
 impl Work {
     /// Codes of the values that `slot` means, ascending, each once.
-    fn codes(&self, slot: u16, needed: u8) -> wasmtime::Result<Vec<u32>> {
+    fn values(&self, slot: u16, needed: u8) -> wasmtime::Result<Vec<u32>> {
         let selectors = &self.plan.selectors;
-        if slot != ALL_SLOTS && usize::from(slot) >= selectors.len() {
+        let all = slot == ALL_SLOTS;
+        if !all && usize::from(slot) >= selectors.len() {
             return Err(wasmtime::Error::msg(format!(
                 "slot {slot} was not selected"
             )));
         }
-        let may = |slot: u16| selectors[usize::from(slot)].may(needed);
-        let columns = &self.projection.batch.columns;
-        let all = slot == ALL_SLOTS;
-        let count = u32::try_from(self.dictionary.len()).unwrap_or(code::NULL);
-        if all && columns.iter().all(|column| may(column.slot)) {
-            let values = (1 << kind::STRING) | (1 << kind::JSON) | (1 << kind::BYTES);
-            let is_value = |code: &u32| self.dictionary.is_of(*code, values);
-            return Ok((0..count).filter(is_value).collect());
-        }
-        let mut held = vec![false; self.dictionary.len()];
-        for column in columns {
-            if (column.slot == slot || all) && may(column.slot) {
-                for index in 0..column.coded_len() {
-                    if let Some((_, code)) = column.code_at(index)
-                        && let Some(held) = held.get_mut(code as usize)
-                    {
-                        *held = true;
-                    }
+        let mut held = vec![false; self.codes.len(&self.dictionary)];
+        for column in &self.view.batch.columns {
+            let may = selectors[usize::from(column.slot)].may(needed);
+            if !may || (column.slot != slot && !all) {
+                continue;
+            }
+            for index in 0..column.coded_len() {
+                if let Some((_, code)) = column.code_at(index)
+                    && let Some(held) = held.get_mut(code as usize)
+                {
+                    *held = true;
                 }
             }
         }
+        let count = u32::try_from(held.len()).unwrap_or(code::NULL);
         Ok((0..count).filter(|code| held[*code as usize]).collect())
+    }
+
+    /// The string of one of the guest's codes.
+    fn text(&self, code: u32) -> &[u8] {
+        let code = self.codes.to_sheet(code);
+        self.dictionary.get(code).unwrap_or_default()
     }
 }
 
@@ -297,14 +298,14 @@ impl accel::Host for HostState {
         let Phase::Process(work) = &self.phase else {
             return Err(wasmtime::Error::msg("accel.match-dict outside process"));
         };
-        let mut bits = vec![0_u64; work.dictionary.len().div_ceil(64)];
+        let mut bits = vec![0_u64; work.codes.len(&work.dictionary).div_ceil(64)];
         let Some(set) = at(&self.pattern_sets, set)? else {
             return Ok(bits);
         };
         let mut watch = work.watch(&self.shared);
-        for code in work.codes(slot, access::READ)? {
+        for code in work.values(slot, access::READ)? {
             watch.look()?;
-            if set.is_match(work.dictionary.get(code).unwrap_or_default()) {
+            if set.is_match(work.text(code)) {
                 bits[code as usize / 64] |= 1 << (code % 64);
             }
         }
@@ -329,15 +330,15 @@ impl accel::Host for HostState {
         let most = work.dictionary.bytes_len() * 3 + KERNEL_BYTES;
         let mut watch = work.watch(&self.shared);
         let (mut from, mut to) = (Vec::new(), Vec::new());
-        for code in work.codes(slot, access::READ | access::WRITE)? {
+        for code in work.values(slot, access::READ | access::WRITE)? {
             watch.look()?;
-            let value = work.dictionary.get(code).unwrap_or_default();
-            if let Some(redacted) = redaction.apply(value) {
+            if let Some(redacted) = redaction.apply(work.text(code)) {
                 if work.dictionary.bytes_len() + redacted.len() > most {
                     return Err(wasmtime::Error::msg("its replacements outgrow the batch"));
                 }
                 from.push(code);
-                to.push(work.dictionary.append(&redacted, kind::NULL));
+                let made = work.dictionary.append(&redacted);
+                to.push(work.codes.publish(made));
             }
         }
         Ok((from, to))
@@ -361,11 +362,29 @@ impl accel::Host for HostState {
         let Phase::Process(work) = &self.phase else {
             return Err(wasmtime::Error::msg("accel.hash-dict outside process"));
         };
-        let hash = |code: &u32| {
-            let value = work.dictionary.get(*code).unwrap_or_default();
-            xxhash_rust::xxh3::xxh3_64_with_seed(value, seed)
-        };
-        Ok(codes.iter().map(hash).collect())
+        // The hash of a value that the plugin did not ask for would tell it what that is.
+        let mut own = vec![false; work.codes.len(&work.dictionary)];
+        let keys = work.view.batch.columns.iter().map(|column| column.key);
+        for code in work
+            .values(ALL_SLOTS, access::READ)?
+            .into_iter()
+            .chain(keys)
+        {
+            if let Some(own) = own.get_mut(code as usize) {
+                *own = true;
+            }
+        }
+        let mut watch = work.watch(&self.shared);
+        let mut hashes = Vec::with_capacity(codes.len());
+        for code in codes {
+            watch.look()?;
+            let value = match own.get(code as usize) {
+                Some(true) => work.text(code),
+                _ => &[],
+            };
+            hashes.push(xxhash_rust::xxh3::xxh3_64_with_seed(value, seed));
+        }
+        Ok(hashes)
     }
 }
 

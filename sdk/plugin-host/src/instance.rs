@@ -13,7 +13,6 @@ use crate::bindings::exports::petrel::plugin::processor::Descriptor;
 use crate::bindings::petrel::plugin::types::{Edits, Error, Limits, Plan as AskedPlan};
 use crate::component::Exports;
 use crate::config::PluginLimits;
-use crate::dictionary::Dictionary;
 use crate::engine::{Engine, ticks};
 use crate::host::{HostState, Phase, Shared, Work, printable};
 
@@ -105,25 +104,26 @@ impl Instance {
         answer?.map_err(|error| answered(&error))
     }
 
-    /// Gives back the dictionary, which kernels may have added to.
+    /// Gives back the work, whose dictionary kernels may have added to; nothing only if the host
+    /// itself lost it.
     pub(crate) fn process(
         &mut self,
         engine: &Engine,
         work: Work,
         budget: Duration,
-    ) -> Result<(Edits, Dictionary), Failure> {
-        let projection = Arc::clone(&work.projection);
+    ) -> (Result<Edits, Failure>, Option<Work>) {
+        let view = Arc::clone(&work.view);
         self.store.data_mut().phase = Phase::Process(work);
         let answer = self.call(engine, budget, |exports, store| {
             exports
                 .petrel_plugin_processor()
-                .call_process(store, &projection.batch)
+                .call_process(store, &view.batch)
         });
         let phase = std::mem::take(&mut self.store.data_mut().phase);
-        let edits = answer?.map_err(|error| answered(&error))?;
+        let edits = answer.and_then(|answer| answer.map_err(|error| answered(&error)));
         match phase {
-            Phase::Process(work) => Ok((edits, work.dictionary)),
-            _ => Err(Failure::Died("the host lost the batch".into())),
+            Phase::Process(work) => (edits, Some(work)),
+            _ => (edits, None),
         }
     }
 

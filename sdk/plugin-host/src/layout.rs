@@ -58,6 +58,11 @@ impl Read {
     pub(crate) fn is_writable(self) -> bool {
         matches!(self, Self::Text | Self::Any | Self::StatusText)
     }
+
+    /// Whether it is of one kind, and not text.
+    pub(crate) fn is_scalar(self) -> bool {
+        !self.is_writable() && self != Self::Syntax
+    }
 }
 
 /// The field of `Status` that holds its message, and the one with its code.

@@ -1,8 +1,9 @@
 //! Runs WASM processors over batches, under limits.
 //!
-//! A plugin declares what it reads; the host projects just that out of the OTLP bytes into packed
-//! columns ([`project`](mod@project)), calls once per batch (`instance`), checks the sparse answer as
-//! a whole (`answer`) and applies it as splices (`splice`): what nobody changed is copied as bytes.
+//! Plugins declare what they read; the host projects just that, for the whole chain at once, out of
+//! the OTLP bytes into packed columns ([`project`](mod@project), `sheet`), shows each plugin its own
+//! (`view`), calls once per batch (`instance`), checks the sparse answer as a whole (`answer`) and
+//! writes what has changed in the end (`emit`): what nobody changed is copied as bytes.
 //! No WASI is linked: the import list of a component is its list of capabilities. When a processor
 //! fails, its policy decides what happens to the data (`chain`, `processor`).
 //!
@@ -17,6 +18,7 @@ mod component;
 mod config;
 mod costs;
 mod dictionary;
+mod emit;
 mod engine;
 mod host;
 mod inspect;
@@ -27,10 +29,13 @@ mod patterns;
 mod plan;
 mod processor;
 mod project;
+mod readers;
 mod redact;
 mod registry;
-mod splice;
+mod scan;
+mod sheet;
 mod value;
+mod view;
 
 pub use chain::{Chain, PluginError, PluginStats, Verdict};
 pub use config::{OnError, PluginLimits, ProcessorConfig};

@@ -4,15 +4,17 @@ use petrel_wire::Signal;
 
 use crate::bindings::petrel::plugin::types;
 use crate::keys::KeyRule;
-use crate::layout::{self, Level, Read};
+use crate::layout;
 use crate::registry::{ALL_SLOTS, Table, access, field};
 
-/// Selectors that make sense, and the walks that serve them.
+/// Selectors that make sense, and what else was asked for.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) selectors: Vec<Selector>,
     pub(crate) want_dict: bool,
-    walks: [Option<Walk>; 3],
+    signals: u8,
+    /// Bits of the tables that it hears of.
+    tables: u8,
 }
 
 /// One thing the plugin may see or change.
@@ -25,43 +27,28 @@ pub(crate) struct Selector {
     pub(crate) rule: Option<KeyRule>,
     pub(crate) kinds: u32,
     pub(crate) access: u8,
+    /// A field of one kind, which is its kind whatever was asked for.
+    is_scalar: bool,
 }
 
 impl Selector {
     pub(crate) fn may(&self, access: u8) -> bool {
         self.access & access == access
     }
-}
 
-/// What to do at each field of a level's messages.
-#[derive(Debug)]
-pub(crate) struct Walk {
-    pub(crate) level: &'static Level,
-    /// By field number of the message, and of the message inside it where there is one.
-    pub(crate) outer: [Action; SLOTS],
-    pub(crate) inner: [Action; SLOTS],
-    /// Selected fields: slot, number in the message, how to read it.
-    pub(crate) fields: Vec<(u16, u32, Read)>,
-    pub(crate) children: Vec<Walk>,
-}
+    /// Whether it may change anything.
+    pub(crate) fn writes(&self) -> bool {
+        self.access & !access::READ != 0
+    }
 
-/// One more than the largest field number in OTLP.
-const SLOTS: usize = 17;
+    /// Whether it may make what is not there.
+    pub(crate) fn creates(&self) -> bool {
+        self.may(access::CREATE)
+    }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Action {
-    #[default]
-    Skip,
-    Attribute,
-    Field,
-    Inner,
-    /// The index of the walk, and the field of the message between or 0.
-    Child(u8, u8),
-}
-
-impl Walk {
-    pub(crate) fn action(actions: &[Action; SLOTS], number: u32) -> Action {
-        actions.get(number as usize).copied().unwrap_or_default()
+    /// Whether it asked for values of this kind.
+    pub(crate) fn wants(&self, of: u8) -> bool {
+        self.is_scalar || (of < 32 && self.kinds & (1 << of) != 0)
     }
 }
 
@@ -93,29 +80,21 @@ impl Plan {
         for selector in &selectors {
             used |= selector.table.bit();
         }
-        let walk = |signal| {
-            let wanted = plan.signals & layout::signal_bit(signal) != 0;
-            wanted.then(|| Walk::new(layout::root(signal), &selectors, used))
-        };
-        let walks = [
-            walk(Signal::Traces),
-            walk(Signal::Logs),
-            walk(Signal::Metrics),
-        ];
         Ok(Self {
             selectors,
             want_dict: plan.want_dict,
-            walks,
+            signals: plan.signals,
+            tables: used,
         })
     }
 
-    /// How to read a batch of this signal; nothing if it does not concern the plugin.
-    pub(crate) fn walk(&self, signal: Signal) -> Option<&Walk> {
-        match signal {
-            Signal::Traces => self.walks[0].as_ref(),
-            Signal::Logs => self.walks[1].as_ref(),
-            Signal::Metrics => self.walks[2].as_ref(),
-        }
+    /// Whether batches of this signal concern the plugin.
+    pub(crate) fn takes(&self, signal: Signal) -> bool {
+        self.signals & layout::signal_bit(signal) != 0
+    }
+
+    pub(crate) fn hears_of(&self, table: Table) -> bool {
+        self.tables & table.bit() != 0
     }
 }
 
@@ -130,6 +109,7 @@ impl Selector {
         if selector.access == 0 || selector.access & !access::ALL != 0 {
             return Err(format!("asks for access {}", selector.access));
         }
+        let mut is_scalar = false;
         let rule = if selector.field == field::ATTRIBUTES {
             let rule = KeyRule::parse(&selector.key);
             Some(rule.ok_or_else(|| format!("has the key rule {:?}", selector.key))?)
@@ -143,6 +123,7 @@ impl Selector {
             if selector.access != access::READ && !read.is_writable() {
                 return Err(format!("wants to write field {}", selector.field));
             }
+            is_scalar = selector.kinds != 0 && read.is_scalar();
             None
         };
         Ok(Self {
@@ -151,49 +132,8 @@ impl Selector {
             rule,
             kinds: selector.kinds,
             access: selector.access,
+            is_scalar,
         })
-    }
-}
-
-impl Walk {
-    fn new(level: &'static Level, selectors: &[Selector], used: u8) -> Self {
-        let mut own = [Action::Skip; SLOTS];
-        let mut fields = Vec::new();
-        for (slot, selector) in selectors.iter().enumerate() {
-            if selector.table != level.table {
-                continue;
-            }
-            if selector.rule.is_some() {
-                own[level.attributes as usize] = Action::Attribute;
-            }
-            for at in level.fields.iter().filter(|at| at.field == selector.field) {
-                own[at.number as usize] = Action::Field;
-                fields.push((u16::try_from(slot).unwrap_or(ALL_SLOTS), at.number, at.read));
-            }
-        }
-        let (mut outer, mut inner) = ([Action::Skip; SLOTS], [Action::Skip; SLOTS]);
-        if level.inner == 0 {
-            outer = own;
-        } else {
-            inner = own;
-            outer[level.inner as usize] = Action::Inner;
-        }
-        let mut children = Vec::new();
-        for child in level.children {
-            if used & child.level.table.bit() != 0 {
-                let index = u8::try_from(children.len()).unwrap_or(u8::MAX);
-                let through = u8::try_from(child.through).unwrap_or(u8::MAX);
-                outer[child.number as usize] = Action::Child(index, through);
-                children.push(Self::new(child.level, selectors, used));
-            }
-        }
-        Self {
-            level,
-            outer,
-            inner,
-            fields,
-            children,
-        }
     }
 }
 
@@ -235,13 +175,13 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_that_is_not_asked_for_is_not_walked() {
+    fn a_signal_that_is_not_asked_for_is_not_taken() {
         let plan = Plan::check(&types::Plan {
             signals: 2,
             ..plan(2, 0, "a", 1)
         })
         .unwrap();
-        assert!(plan.walk(Signal::Traces).is_none());
-        assert!(plan.walk(Signal::Logs).is_some());
+        assert!(!plan.takes(Signal::Traces));
+        assert!(plan.takes(Signal::Logs));
     }
 }

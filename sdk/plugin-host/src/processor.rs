@@ -1,24 +1,24 @@
-//! One step of the chain: project, call, apply; and the policy for when that fails.
+//! One step of the chain: show, call, apply; and the policy for when that fails.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use petrel_wire::{Batch, Clock, Limits};
+use petrel_wire::{Clock, Signal};
 
-use crate::answer::{Outcome, Question};
-use crate::bindings::petrel::plugin::types::Descriptor;
+use crate::answer::{Question, part};
+use crate::bindings::petrel::plugin::types::{Blob, Descriptor};
 use crate::cache::{Cache, digest};
 use crate::chain::{Account, PluginStats};
 use crate::component::{self, Loaded};
 use crate::config::{OnError, PluginLimits, ProcessorConfig};
-use crate::dictionary::Dictionary;
 use crate::engine::Engine;
 use crate::host::{Shared, Work, printable};
 use crate::instance::{Failure, Instance};
-use crate::plan::{Plan, Walk};
-use crate::project::{Projection, Stamp, project};
-use crate::splice;
+use crate::plan::Plan;
+use crate::readers::Readers;
+use crate::sheet::Sheet;
+use crate::view::{Stamp, View};
 
 /// Idle instances that are kept.
 const MOST_IDLE: usize = 4;
@@ -40,11 +40,26 @@ pub(crate) struct Processor {
 }
 
 /// What became of a batch in one step.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    Kept { batch: Batch, dropped: u32 },
+    /// So many of its items were dropped.
+    Kept(u32),
     Dropped,
     Refused(String),
+}
+
+/// A batch on its way, and what a step has to know about the chain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) readers: &'a Readers,
+    /// The step's place in the chain.
+    pub(crate) place: u16,
+    pub(crate) stamp: Stamp,
+    /// Of the batch as it came.
+    pub(crate) items: u32,
+    /// Levels that arrays and maps may nest.
+    pub(crate) depth: u32,
 }
 
 impl Processor {
@@ -111,119 +126,131 @@ impl Processor {
         &self.name
     }
 
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    pub(crate) fn takes(&self, signal: Signal) -> bool {
+        self.plan.takes(signal)
+    }
+
     pub(crate) fn stats(&self) -> PluginStats {
         self.account.stats(&self.name)
     }
 
-    pub(crate) fn process(
-        &self,
-        engine: &Engine,
-        batch: Batch,
-        limits: &Limits,
-        id: u64,
-        seed: u64,
-    ) -> Fate {
-        let Some(walk) = self.plan.walk(batch.signal()) else {
-            return Fate::Kept { batch, dropped: 0 };
-        };
+    /// `sheet` is the batch, or why nobody can be shown it.
+    pub(crate) fn process(&self, sheet: Result<&mut Sheet, &str>, turn: Turn<'_>) -> Fate {
         let started = self.shared.clock.monotonic();
-        let stamp = Stamp {
-            id,
-            now: self.shared.clock.wall(),
-            seed,
-        };
-        let result = self.attempt(engine, &batch, walk, limits, stamp);
-        let fate = match result {
-            Ok(fate) => fate,
+        let fate = match sheet {
+            Ok(sheet) => match self.attempt(sheet, turn) {
+                Ok(fate) => fate,
+                Err(words) => {
+                    self.report(&words, sheet.records());
+                    self.after_failure(Some(sheet), turn)
+                }
+            },
             Err(words) => {
-                self.account.failed(&words);
-                tracing::warn!(
-                    processor = self.name,
-                    policy = ?self.on_error,
-                    items = batch.items(),
-                    "processor {} failed: {words}",
-                    self.name
-                );
-                self.after_failure(batch, walk, limits, stamp)
+                self.report(words, turn.items as usize);
+                self.after_failure(None, turn)
             }
         };
         let busy = self.shared.clock.monotonic().saturating_sub(started);
-        let busy = u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX);
-        self.account.busy_ns.fetch_add(busy, Ordering::Relaxed);
+        self.account.busy(busy);
         fate
     }
 
+    pub(crate) fn report(&self, words: &str, items: usize) {
+        self.account.failed(words);
+        tracing::warn!(
+            processor = self.name,
+            policy = ?self.on_error,
+            items,
+            "processor {} failed: {words}",
+            self.name
+        );
+    }
+
     /// The error is for the operator.
-    fn attempt(
-        &self,
-        engine: &Engine,
-        batch: &Batch,
-        walk: &Walk,
-        limits: &Limits,
-        stamp: Stamp,
-    ) -> Result<Fate, String> {
-        let (projection, dictionary) =
-            project(batch, &self.plan, walk, stamp).map_err(|error| error.to_string())?;
-        let projection = Arc::new(projection);
-        let budget = self.limits.call + self.limits.per_row.saturating_mul(batch.items());
+    fn attempt(&self, sheet: &mut Sheet, turn: Turn<'_>) -> Result<Fate, String> {
+        let selection = part(sheet, 0..sheet.records());
+        let alone = turn.readers.is_one();
+        let (view, codes) = View::new(sheet, turn.place, &self.plan, selection, alone, turn.stamp);
+        let view = Arc::new(view);
+        let rows = u32::try_from(sheet.records()).unwrap_or(u32::MAX);
+        let budget = self.limits.call + self.limits.per_row.saturating_mul(rows);
+        let strings = sheet.dictionary.len();
         let work = Work {
             plan: Arc::clone(&self.plan),
-            projection: Arc::clone(&projection),
-            dictionary,
+            view: Arc::clone(&view),
+            codes,
+            dictionary: std::mem::take(&mut sheet.dictionary),
             deadline: self.shared.clock.monotonic() + budget,
         };
         self.account.calls.fetch_add(1, Ordering::Relaxed);
-        let answer = self.with_instance(engine, |instance| instance.process(engine, work, budget));
-        let (edits, dictionary) = answer.map_err(|failure| failure.words().to_owned())?;
-        let outcome = self
-            .question(batch, &projection, &dictionary)
-            .resolve(&edits);
-        self.apply(batch, outcome?, limits)
+        let mut work = Some(work);
+        let answer = self.with_instance(turn.engine, |instance| {
+            let Some(given) = work.take() else {
+                return Err(Failure::Died("the host lost the batch".into()));
+            };
+            let (answer, back) = instance.process(turn.engine, given, budget);
+            work = back;
+            answer
+        });
+        let Some(work) = work else {
+            return Err("the host lost the batch".into());
+        };
+        sheet.dictionary = work.dictionary;
+        let checked = answer
+            .map_err(|failure| failure.words().to_owned())
+            .and_then(|edits| {
+                let answer = self
+                    .question(sheet, &view, &work.codes, turn)
+                    .check(&edits)?;
+                Ok((answer, edits.added))
+            });
+        match checked {
+            Ok((answer, added)) => Ok(self.apply(sheet, answer, &added, turn)),
+            Err(words) => {
+                sheet.dictionary.truncate(strings);
+                Err(words)
+            }
+        }
     }
 
     fn question<'a>(
         &'a self,
-        batch: &'a Batch,
-        projection: &'a Projection,
-        dictionary: &'a Dictionary,
+        sheet: &'a Sheet,
+        view: &'a View,
+        codes: &'a crate::view::Codes,
+        turn: Turn<'_>,
     ) -> Question<'a> {
         Question {
-            bytes: batch.bytes(),
+            sheet,
             plan: &self.plan,
-            projection,
-            dictionary,
+            view,
+            codes,
             added_bytes: self.limits.added_bytes,
+            depth: turn.depth,
         }
     }
 
-    fn apply(&self, batch: &Batch, outcome: Outcome, limits: &Limits) -> Result<Fate, String> {
-        let dropped = outcome.dropped;
-        let counted = |counter: &std::sync::atomic::AtomicU64, by| {
-            counter.fetch_add(by, Ordering::Relaxed);
-        };
-        if dropped > 0 && dropped == batch.items() {
-            counted(&self.account.dropped_items, dropped.into());
-            return Ok(Fate::Dropped);
+    fn apply(
+        &self,
+        sheet: &mut Sheet,
+        answer: crate::answer::Answer,
+        added: &Blob,
+        turn: Turn<'_>,
+    ) -> Fate {
+        let seen = |table, field, key: &[u8]| turn.readers.seen(table, field, key);
+        let applied = answer.apply(sheet, &self.plan, added, seen);
+        self.account
+            .edits
+            .fetch_add(applied.edits, Ordering::Relaxed);
+        self.account.dropped(applied.dropped);
+        if applied.dropped > 0 && sheet.records() == 0 {
+            return Fate::Dropped;
         }
-        if outcome.splices.is_empty() {
-            return Ok(Fate::Kept {
-                batch: batch.clone(),
-                dropped: 0,
-            });
-        }
-        let bytes = splice::apply(batch.bytes(), outcome.splices);
-        // What the host wrote is checked like what a sender sent: nothing invalid passes on.
-        let edited = Batch::from_protobuf(batch.signal(), bytes.into(), limits)
-            .map_err(|error| format!("its edits do not fit: {error}"))?;
-        if edited.items() + dropped != batch.items() {
-            return Err("its edits changed the number of items".into());
-        }
-        counted(&self.account.edits, outcome.edits);
-        counted(&self.account.dropped_items, dropped.into());
-        Ok(Fate::Kept {
-            batch: edited,
-            dropped,
-        })
+        Fate::Kept(applied.dropped)
     }
 
     fn with_instance<T>(
@@ -256,35 +283,31 @@ impl Processor {
         Ok(instance)
     }
 
-    fn after_failure(&self, batch: Batch, walk: &Walk, limits: &Limits, stamp: Stamp) -> Fate {
+    fn after_failure(&self, sheet: Option<&mut Sheet>, turn: Turn<'_>) -> Fate {
         let refused = || Fate::Refused(format!("processor {} failed; try again", self.name));
-        match self.on_error {
-            OnError::Closed => refused(),
-            OnError::Open => Fate::Kept { batch, dropped: 0 },
-            OnError::Drop => {
+        match (self.on_error, sheet) {
+            (OnError::Open, _) => Fate::Kept(0),
+            (OnError::Drop, sheet) => {
+                let items = sheet.map_or(turn.items as usize, |sheet| sheet.records());
                 self.account
-                    .dropped_items
-                    .fetch_add(batch.items().into(), Ordering::Relaxed);
+                    .dropped(u32::try_from(items).unwrap_or(u32::MAX));
                 Fate::Dropped
             }
+            (OnError::Strip, Some(sheet)) => self.strip(sheet, turn),
             // What cannot even be stripped is not passed on.
-            OnError::Strip => self
-                .strip(&batch, walk, limits, stamp)
-                .unwrap_or_else(|_| refused()),
+            (OnError::Closed | OnError::Strip, _) => refused(),
         }
     }
 
-    fn strip(
-        &self,
-        batch: &Batch,
-        walk: &Walk,
-        limits: &Limits,
-        stamp: Stamp,
-    ) -> Result<Fate, String> {
-        let (projection, dictionary) =
-            project(batch, &self.plan, walk, stamp).map_err(|error| error.to_string())?;
-        let outcome = self.question(batch, &projection, &dictionary).strip()?;
-        self.apply(batch, outcome, limits)
+    fn strip(&self, sheet: &mut Sheet, turn: Turn<'_>) -> Fate {
+        let selection = part(sheet, 0..sheet.records());
+        let (view, codes) = View::new(sheet, turn.place, &self.plan, selection, true, turn.stamp);
+        let answer = self.question(sheet, &view, &codes, turn).strip();
+        let nothing = Blob {
+            ends: Vec::new(),
+            bytes: Vec::new(),
+        };
+        self.apply(sheet, answer, &nothing, turn)
     }
 }
 

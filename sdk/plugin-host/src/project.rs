@@ -1,50 +1,24 @@
 //! From OTLP bytes to columns: one walk, nothing decoded that nobody asked for.
 //!
-//! Each row and each attribute remembers where it lies, so that an edit can be a splice.
+//! Each message and each attribute remembers where it lies, so that an edit can be a splice.
 
 use std::collections::HashMap;
-use std::ops::Range;
+use std::sync::Arc;
 
-use petrel_wire::otlp::fields::{Field, Fields, Wire};
+use petrel_wire::Batch;
 use petrel_wire::otlp::view::Value;
-use petrel_wire::{Batch, UnixNanos};
 
-use crate::bindings::petrel::plugin::types;
-use crate::columns::{Cell, Column, Places};
+use crate::columns::{Cell, Column, hidden};
 use crate::dictionary::Dictionary;
-use crate::layout::{self, KEY, Level, Read, SPAN_START, STATUS_CODE, STATUS_MESSAGE, VALUE};
-use crate::plan::{Action, Plan, Walk};
-use crate::registry::{TABLES, Table, code, kind};
+use crate::layout::{KEY, Read, SPAN_START, STATUS_CODE, STATUS_MESSAGE, VALUE};
+use crate::readers::{Action, FieldRead, Readers, Walk, Wanted};
+use crate::registry::{TABLES, Table, code, field, kind};
+use crate::scan::{Part, Scan, varint};
+use crate::sheet::{Frame, NO_FRAME, Rows, Selection, Sheet};
 
-/// Columns of one batch and plan. Ordinary batches have dozens; a sender who makes up a key for
-/// each value must not make thousands of tiny ones out of them.
+/// Columns of one batch. Ordinary batches have dozens; a sender who makes up a key for each value
+/// must not make thousands of tiny ones out of them.
 const MAX_COLUMNS: usize = 1 << 16;
-
-/// A batch as a plugin sees it, and the way back.
-#[derive(Debug)]
-pub(crate) struct Projection {
-    pub(crate) batch: types::Batch,
-    /// Beside `batch.columns`.
-    pub(crate) places: Vec<Places>,
-    pub(crate) rows: [Rows; TABLES],
-}
-
-/// The rows of a table.
-#[derive(Debug, Default)]
-pub(crate) struct Rows {
-    pub(crate) parents: Vec<u32>,
-    /// The message with its key and length; of resources and scopes, the group.
-    pub(crate) ranges: Vec<(u32, u32)>,
-    pub(crate) levels: Vec<&'static Level>,
-}
-
-/// What the host adds to each batch.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stamp {
-    pub(crate) id: u64,
-    pub(crate) now: UnixNanos,
-    pub(crate) seed: u64,
-}
 
 /// The batch is of a shape that cannot be projected within bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,41 +31,58 @@ pub(crate) enum ProjectError {
     TooLarge,
 }
 
-/// Projects what `walk`, one of the plan's, asks for.
-pub(crate) fn project(
-    batch: &Batch,
-    plan: &Plan,
-    walk: &Walk,
-    stamp: Stamp,
-) -> Result<(Projection, Dictionary), ProjectError> {
-    if u32::try_from(batch.bytes().len()).is_err() {
+/// Projects what the plugins behind `readers` ask for. `seed` must not be known to senders.
+pub(crate) fn project(batch: &Batch, readers: &Readers, seed: u64) -> Result<Sheet, ProjectError> {
+    let bytes: &[u8] = batch.bytes();
+    if u32::try_from(bytes.len()).is_err() {
         return Err(ProjectError::TooLarge);
     }
     let mut projector = Projector {
-        plan,
-        bytes: batch.bytes(),
+        bytes,
+        readers,
+        frames: Vec::with_capacity(batch.items() as usize + 16),
         rows: Default::default(),
         keys: Default::default(),
         columns: Vec::new(),
-        field_columns: vec![u32::MAX; plan.selectors.len()],
-        dictionary: Dictionary::new(stamp.seed),
+        field_columns: vec![code::NULL; readers.fields],
+        dictionary: Dictionary::new(seed, bytes.len()),
         json: String::new(),
     };
-    for field in Fields::new(batch.bytes()) {
-        if field.number == 1 {
-            projector.message(walk, &field, 0, 0)?;
+    for part in Scan::new(bytes, 0, bytes.len()) {
+        if part.number == 1 {
+            projector.message(&readers.walk, part, 0, NO_FRAME)?;
         }
     }
-    Ok(projector.finish(batch, stamp))
+    let Projector {
+        frames,
+        rows,
+        mut columns,
+        dictionary,
+        ..
+    } = projector;
+    columns.retain(|column| column.len() > 0);
+    Ok(Sheet {
+        signal: batch.signal(),
+        bytes: batch.bytes().clone(),
+        dictionary,
+        frames,
+        rows,
+        columns,
+        kept: Selection::default(),
+        removed: Vec::new(),
+        answers: 0,
+        is_changed: false,
+    })
 }
 
 struct Projector<'a> {
-    plan: &'a Plan,
     bytes: &'a [u8],
+    readers: &'a Readers,
+    frames: Vec<Frame>,
     rows: [Rows; TABLES],
     keys: [Keys<'a>; TABLES],
     columns: Vec<Column>,
-    /// By slot, the column of a built-in field.
+    /// By index of the field, its column.
     field_columns: Vec<u32>,
     dictionary: Dictionary,
     json: String,
@@ -108,56 +99,65 @@ struct Keys<'a> {
 
 struct Key<'a> {
     text: &'a [u8],
-    /// Columns it goes to, with the kinds wanted there.
-    columns: Vec<(u32, u32)>,
+    /// Null if nobody wants it.
+    column: u32,
+    wanted: Arc<Wanted>,
 }
 
 impl<'a> Projector<'a> {
-    /// One row. `field` is relative to `base`.
+    fn frame(&mut self, part: Part, parent: u32) -> u32 {
+        self.frames.push(Frame {
+            start: offset(part.start),
+            content: offset(part.content),
+            end: offset(part.end),
+            parent,
+        });
+        offset(self.frames.len() - 1)
+    }
+
+    /// One row, in the message `around`.
     fn message(
         &mut self,
         walk: &Walk,
-        field: &Field<'a>,
-        base: usize,
+        part: Part,
         parent: u32,
+        around: u32,
     ) -> Result<(), ProjectError> {
-        let Some(content) = field.len_range() else {
+        if !part.is_len() {
             return Ok(());
-        };
-        let start = base + content.start;
-        let rows = &mut self.rows[walk.level.table.index()];
-        let row = offset(rows.ranges.len());
+        }
+        let frame = self.frame(part, around);
+        let table = walk.level.table;
+        let rows = &mut self.rows[table.index()];
+        let row = offset(rows.len());
         rows.parents.push(parent);
-        rows.ranges.push((
-            offset(base + field.range.start),
-            offset(base + field.range.end),
-        ));
+        rows.frames.push(frame);
+        let is_inner = walk.level.inner == 0;
+        rows.inner.push(if is_inner { frame } else { NO_FRAME });
         rows.levels.push(walk.level);
-        let message = &self.bytes[start..base + content.end];
         let mut position = 0;
-        for field in Fields::new(message) {
+        for field in Scan::of(self.bytes, part) {
             match Walk::action(&walk.outer, field.number) {
                 Action::Skip => {}
                 Action::Attribute => {
-                    self.attribute(walk.level.table, row, position, &field, start)?;
+                    self.attribute(table, row, position, field)?;
                     position += 1;
                 }
-                Action::Field => self.field(walk, row, &field, message),
-                Action::Inner => self.inner(walk, row, &field, start)?,
+                Action::Field => self.field(walk, row, field, part),
+                Action::Inner => self.inner(walk, row, field, frame)?,
                 Action::Child(index, 0) => {
-                    self.message(&walk.children[usize::from(index)], &field, start, row)?;
+                    self.message(&walk.children[usize::from(index)], field, row, frame)?;
                 }
-                Action::Child(index, through) => {
-                    let Some(between) = field.len_range() else {
-                        continue;
-                    };
-                    for inside in Fields::new(&message[between.clone()]) {
+                Action::Child(index, through) if field.is_len() => {
+                    let between = self.frame(field, frame);
+                    for inside in Scan::of(self.bytes, field) {
                         if inside.number == u32::from(through) {
                             let walk = &walk.children[usize::from(index)];
-                            self.message(walk, &inside, start + between.start, row)?;
+                            self.message(walk, inside, row, between)?;
                         }
                     }
                 }
+                Action::Child(..) => {}
             }
         }
         Ok(())
@@ -168,77 +168,67 @@ impl<'a> Projector<'a> {
         &mut self,
         walk: &Walk,
         row: u32,
-        field: &Field<'a>,
-        base: usize,
+        part: Part,
+        around: u32,
     ) -> Result<(), ProjectError> {
-        let Some(content) = field.len_range() else {
+        if !part.is_len() {
             return Ok(());
-        };
-        let start = base + content.start;
-        let message = &self.bytes[start..base + content.end];
+        }
+        let frame = self.frame(part, around);
+        let table = walk.level.table;
+        if let Some(inner) = self.rows[table.index()].inner.last_mut() {
+            *inner = frame;
+        }
         let mut position = 0;
-        for field in Fields::new(message) {
+        for field in Scan::of(self.bytes, part) {
             match Walk::action(&walk.inner, field.number) {
                 Action::Attribute => {
-                    self.attribute(walk.level.table, row, position, &field, start)?;
+                    self.attribute(table, row, position, field)?;
                     position += 1;
                 }
-                Action::Field => self.field(walk, row, &field, message),
+                Action::Field => self.field(walk, row, field, part),
                 _ => {}
             }
         }
         Ok(())
     }
 
+    #[inline]
     fn attribute(
         &mut self,
         table: Table,
         row: u32,
         position: usize,
-        field: &Field<'a>,
-        base: usize,
+        part: Part,
     ) -> Result<(), ProjectError> {
-        let Some(pair) = field.len_bytes() else {
+        if !part.is_len() {
+            return Ok(());
+        }
+        let (key, value) = pair(self.bytes, part);
+        let met = self.key(table, position, key)?;
+        let key = &self.keys[table.index()].met[met as usize];
+        let Some(column) = self.columns.get_mut(key.column as usize) else {
             return Ok(());
         };
-        let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
-        for part in Fields::new(pair) {
-            match (part.number, part.value) {
-                (KEY, Wire::Len(text)) => key = text,
-                (VALUE, Wire::Len(message)) => value = message,
-                _ => {}
-            }
-        }
-        let met = self.key(table, position, key)?;
-        let columns = &self.keys[table.index()].met[met as usize].columns;
-        if columns.is_empty() {
-            return Ok(());
-        }
-        let place = base + field.range.start..base + field.range.end;
-        let mut coded: Option<(u8, Cell)> = None;
-        for &(column, kinds) in columns {
-            let cell = if kinds == 0 {
-                Some(Cell::Present)
-            } else if let Some((of, cell)) = coded {
-                (kinds & bit(of) != 0).then_some(cell)
+        let cell = if key.wanted.only_presence() {
+            Cell::Bare(hidden::UNREAD)
+        } else {
+            let last = column.codes.last().copied();
+            let read = read(value);
+            if key.wanted.value(read.kind()) {
+                intern(&mut self.dictionary, &mut self.json, &read, last)
+            } else if key.wanted.presence() {
+                Cell::Bare(hidden::UNREAD)
             } else {
-                let read = Value::read(value);
-                let of = kind_of(&read);
-                let wanted = kinds & bit(of) != 0;
-                wanted.then(|| {
-                    let cell = cell(&mut self.dictionary, &mut self.json, &read);
-                    coded = Some((of, cell));
-                    cell
-                })
-            };
-            if let Some(cell) = cell {
-                self.columns[column as usize].push_at(row, cell, place.clone());
+                return Ok(());
             }
-        }
+        };
+        column.push_at(row, cell, (offset(part.start), offset(part.end)));
         Ok(())
     }
 
     /// Which of the table's keys this is.
+    #[inline]
     fn key(&mut self, table: Table, position: usize, key: &'a [u8]) -> Result<u32, ProjectError> {
         let keys = &mut self.keys[table.index()];
         if let Some(&guess) = keys.order.get(position)
@@ -261,207 +251,218 @@ impl<'a> Projector<'a> {
 
     #[cold]
     fn meet(&mut self, table: Table, key: &'a [u8]) -> Result<u32, ProjectError> {
-        let mut columns = Vec::new();
-        let mut key_code = code::NULL;
-        for (slot, selector) in self.plan.selectors.iter().enumerate() {
-            let covered = selector.table == table
-                && selector.rule.as_ref().is_some_and(|rule| rule.covers(key));
-            if !covered {
-                continue;
-            }
+        let wanted = self.readers.key(table, key);
+        let mut column = code::NULL;
+        if !wanted.seen.is_empty() {
             if self.columns.len() >= MAX_COLUMNS {
                 return Err(ProjectError::TooManyKeys);
             }
-            if columns.is_empty() {
-                key_code = self.dictionary.intern(key, kind::NULL);
-            }
-            columns.push((offset(self.columns.len()), selector.kinds));
-            let slot = u16::try_from(slot).unwrap_or(u16::MAX);
-            self.columns.push(Column::new(slot, key_code));
+            column = offset(self.columns.len());
+            let key = self.dictionary.intern(key);
+            let seen = wanted.seen.clone();
+            self.columns
+                .push(Column::new(table, key, field::ATTRIBUTES, seen));
         }
         let keys = &mut self.keys[table.index()];
         let met = offset(keys.met.len());
-        keys.met.push(Key { text: key, columns });
+        keys.met.push(Key {
+            text: key,
+            column,
+            wanted,
+        });
         keys.index.insert(key, met);
         Ok(met)
     }
 
-    fn field(&mut self, walk: &Walk, row: u32, field: &Field<'a>, message: &'a [u8]) {
-        for &(slot, number, read) in &walk.fields {
-            if number != field.number {
-                continue;
-            }
-            let Some(cell) = self.field_cell(slot, read, field.value, message) else {
+    #[inline]
+    fn field(&mut self, walk: &Walk, row: u32, part: Part, message: Part) {
+        for read in walk.fields.iter().filter(|read| read.number == part.number) {
+            let Some(cell) = self.field_cell(read, part, message) else {
                 continue;
             };
-            let index = &mut self.field_columns[usize::from(slot)];
-            if *index == u32::MAX {
+            let index = &mut self.field_columns[read.index];
+            if *index == code::NULL {
                 *index = offset(self.columns.len());
-                self.columns.push(Column::new(slot, code::NULL));
+                let seen = read.wanted.seen.clone();
+                let column = Column::new(walk.level.table, code::NULL, read.field, seen);
+                self.columns.push(column);
             }
             self.columns[*index as usize].set(row, cell);
         }
     }
 
-    fn field_cell(
-        &mut self,
-        slot: u16,
-        read: Read,
-        value: Wire<'a>,
-        message: &'a [u8],
-    ) -> Option<Cell> {
-        let kinds = self.plan.selectors[usize::from(slot)].kinds;
-        if kinds == 0 {
-            return Some(Cell::Present);
+    fn field_cell(&mut self, read: &FieldRead, part: Part, message: Part) -> Option<Cell> {
+        let bytes = self.bytes;
+        let wanted = &read.wanted;
+        if wanted.only_presence() {
+            return Some(Cell::Bare(hidden::UNREAD));
         }
-        let wanted = |of: u8| kinds & bit(of) != 0;
-        let text = |dictionary: &mut Dictionary, text| {
-            wanted(kind::STRING)
-                .then(|| Cell::Coded(kind::STRING, dictionary.intern(text, kind::STRING)))
+        let unread = wanted.presence().then_some(Cell::Bare(hidden::UNREAD));
+        let mut text = |text| {
+            let mut cell = || Cell::Coded(kind::STRING, self.dictionary.intern(text));
+            if wanted.value(kind::STRING) {
+                Some(cell())
+            } else {
+                unread
+            }
         };
-        match (read, value) {
-            (Read::Text | Read::Syntax, Wire::Len(bytes)) => text(&mut self.dictionary, bytes),
-            (Read::StatusText, Wire::Len(status)) => {
-                let message = last(status, STATUS_MESSAGE)?.len_bytes()?;
-                text(&mut self.dictionary, message)
+        match read.read {
+            Read::Text | Read::Syntax if part.is_len() => text(part.bytes(bytes)),
+            Read::StatusText if part.is_len() => {
+                let message = Scan::of(bytes, part).last_of(STATUS_MESSAGE)?;
+                message.is_len().then(|| text(message.bytes(bytes)))?
             }
-            (Read::StatusCode, Wire::Len(status)) => match last(status, STATUS_CODE)?.value {
-                Wire::Varint(code) => Some(Cell::Word(kind::UINT, code)),
-                _ => None,
-            },
-            (Read::Any, Wire::Len(bytes)) => {
-                let read = Value::read(bytes);
-                wanted(kind_of(&read)).then(|| cell(&mut self.dictionary, &mut self.json, &read))
+            Read::StatusCode if part.is_len() => {
+                let code = Scan::of(bytes, part).last_of(STATUS_CODE)?;
+                Some(Cell::Word(kind::UINT, code.varint(bytes)?))
             }
-            (Read::Uint, Wire::Varint(word)) => Some(Cell::Word(kind::UINT, word)),
-            (Read::Flags, Wire::Fixed32(word)) => Some(Cell::Word(kind::UINT, word.into())),
-            (Read::Time, Wire::Fixed64(word)) => Some(Cell::Word(kind::TIME, word)),
-            (Read::End, Wire::Fixed64(end)) => {
-                let start = match last(message, SPAN_START).map(|field| field.value) {
-                    Some(Wire::Fixed64(start)) => start,
-                    _ => 0,
-                };
+            Read::Any if part.is_len() => {
+                let value = self::read(part.bytes(bytes));
+                if wanted.value(value.kind()) {
+                    Some(intern(&mut self.dictionary, &mut self.json, &value, None))
+                } else {
+                    unread
+                }
+            }
+            Read::Uint => Some(Cell::Word(kind::UINT, part.varint(bytes)?)),
+            Read::Flags => Some(Cell::Word(kind::UINT, part.fixed32(bytes)?.into())),
+            Read::Time => Some(Cell::Word(kind::TIME, part.fixed64(bytes)?)),
+            Read::End => {
+                let end = part.fixed64(bytes)?;
+                let start = Scan::of(bytes, message).last_of(SPAN_START);
+                let start = start.and_then(|start| start.fixed64(bytes)).unwrap_or(0);
                 Some(Cell::Word(kind::UINT, end.saturating_sub(start)))
             }
-            (Read::Id8, Wire::Len(bytes)) => {
-                let word = u64::from_be_bytes(bytes.try_into().ok()?);
+            Read::Id8 if part.is_len() => {
+                let word = u64::from_be_bytes(part.bytes(bytes).try_into().ok()?);
                 Some(Cell::Word(kind::ID8, word))
             }
-            (Read::Id16, Wire::Len(bytes)) => {
-                let wide = u128::from_be_bytes(bytes.try_into().ok()?);
-                #[expect(clippy::cast_possible_truncation, reason = "two halves")]
-                Some(Cell::Wide([(wide >> 64) as u64, wide as u64]))
+            Read::Id16 if part.is_len() => {
+                let (high, low) = part.bytes(bytes).split_first_chunk()?;
+                let low = low.try_into().ok()?;
+                Some(Cell::Wide([
+                    u64::from_be_bytes(*high),
+                    u64::from_be_bytes(low),
+                ]))
             }
             _ => None,
         }
     }
+}
 
-    fn finish(self, batch: &Batch, stamp: Stamp) -> (Projection, Dictionary) {
-        let Self {
-            plan,
-            rows,
-            dictionary,
-            ..
-        } = self;
-        let tables = Table::ALL
-            .into_iter()
-            .filter(|table| !rows[table.index()].ranges.is_empty())
-            .map(|table| types::TableRows {
-                table: table as u8,
-                rows: offset(rows[table.index()].ranges.len()),
-                parent: if table == Table::Resource {
-                    Vec::new()
-                } else {
-                    rows[table.index()].parents.clone()
-                },
-            })
-            .collect();
-        let (columns, places) = self
-            .columns
-            .into_iter()
-            .filter(|column| !column.rows.is_empty())
-            .map(|column| {
-                let table = plan.selectors[usize::from(column.slot)].table;
-                column.finish(rows[table.index()].ranges.len())
-            })
-            .unzip();
-        let projection = Projection {
-            batch: types::Batch {
-                signal: layout::signal_bit(batch.signal()),
-                id: stamp.id,
-                now_ns: stamp.now.0,
-                seed: stamp.seed,
-                tables,
-                dict: if plan.want_dict {
-                    dictionary.to_blob()
-                } else {
-                    types::Blob {
-                        ends: Vec::new(),
-                        bytes: Vec::new(),
-                    }
-                },
-                columns,
+/// Key and value of a `KeyValue`.
+#[inline]
+fn pair(bytes: &[u8], part: Part) -> (&[u8], &[u8]) {
+    // Key, value and nothing else, as everybody writes it.
+    const KEY_TAG: u8 = 1 << 3 | 2;
+    const VALUE_TAG: u8 = 2 << 3 | 2;
+    let message = part.bytes(bytes);
+    if let [KEY_TAG, length, rest @ ..] = message
+        && *length < 0x80
+        && let Some((key, [VALUE_TAG, rest @ ..])) = rest.split_at_checked(usize::from(*length))
+    {
+        let mut at = 0;
+        let length = varint(rest, &mut at);
+        if let Some(value) = rest.get(at..)
+            && value.len() as u64 == length
+        {
+            return (key, value);
+        }
+    }
+    let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
+    for part in Scan::of(bytes, part).filter(Part::is_len) {
+        match part.number {
+            KEY => key = part.bytes(bytes),
+            VALUE => value = part.bytes(bytes),
+            _ => {}
+        }
+    }
+    (key, value)
+}
+
+/// A value, as far as it is cheap to know it.
+enum Shape<'a> {
+    Text(&'a [u8]),
+    Int(u64),
+    Other(Value<'a>),
+}
+
+impl Shape<'_> {
+    #[inline]
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Text(_) => kind::STRING,
+            Self::Int(_) => kind::INT,
+            Self::Other(value) => match value {
+                Value::Null => kind::NULL,
+                Value::Str(_) => kind::STRING,
+                Value::Bool(_) => kind::BOOL,
+                Value::Int(_) => kind::INT,
+                Value::Double(_) => kind::DOUBLE,
+                Value::Bytes(_) => kind::BYTES,
+                Value::Array(_) | Value::Map(_) => kind::JSON,
             },
-            places,
-            rows,
-        };
-        (projection, dictionary)
-    }
-}
-
-/// The bit of a kind in `selector.kinds`; the largest that a sender can cause is 10.
-fn bit(of: u8) -> u32 {
-    1 << of
-}
-
-fn offset(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
-}
-
-/// The field that counts, of those with this number.
-fn last(message: &[u8], number: u32) -> Option<Field<'_>> {
-    Fields::new(message)
-        .filter(|field| field.number == number)
-        .last()
-}
-
-fn kind_of(value: &Value<'_>) -> u8 {
-    match value {
-        Value::Null => kind::NULL,
-        Value::Str(_) => kind::STRING,
-        Value::Bool(_) => kind::BOOL,
-        Value::Int(_) => kind::INT,
-        Value::Double(_) => kind::DOUBLE,
-        Value::Bytes(_) => kind::BYTES,
-        Value::Array(_) | Value::Map(_) => kind::JSON,
-    }
-}
-
-fn cell(dictionary: &mut Dictionary, json: &mut String, value: &Value<'_>) -> Cell {
-    match value {
-        Value::Null => Cell::Present,
-        Value::Str(text) => Cell::Coded(
-            kind::STRING,
-            dictionary.intern(text.as_bytes(), kind::STRING),
-        ),
-        Value::Bytes(bytes) => Cell::Coded(kind::BYTES, dictionary.intern(bytes, kind::BYTES)),
-        Value::Bool(value) => Cell::Word(kind::BOOL, u64::from(*value)),
-        Value::Int(value) => Cell::Word(kind::INT, value.cast_unsigned()),
-        Value::Double(value) => Cell::Word(kind::DOUBLE, value.to_bits()),
-        Value::Array(_) | Value::Map(_) => {
-            json.clear();
-            value.write_json(json);
-            Cell::Coded(kind::JSON, dictionary.intern(json.as_bytes(), kind::JSON))
         }
     }
 }
 
-/// The content of a message, given where it lies with its key and length.
-pub(crate) fn content_of(bytes: &[u8], range: Range<usize>) -> Range<usize> {
-    Fields::new(&bytes[range.clone()])
-        .next()
-        .and_then(|field| field.len_range())
-        .map_or(range.end..range.end, |content| {
-            range.start + content.start..range.start + content.end
-        })
+/// Reads an `AnyValue`: text and integers without ceremony.
+#[inline]
+fn read(value: &[u8]) -> Shape<'_> {
+    const TEXT_TAG: u8 = 1 << 3 | 2;
+    const INT_TAG: u8 = 3 << 3;
+    let mut at = 1;
+    match value.first() {
+        Some(&TEXT_TAG) => {
+            let length = varint(value, &mut at);
+            if let Some(text) = value.get(at..)
+                && text.len() as u64 == length
+            {
+                return Shape::Text(text);
+            }
+        }
+        Some(&INT_TAG) => {
+            let word = varint(value, &mut at);
+            if at == value.len() {
+                return Shape::Int(word);
+            }
+        }
+        _ => {}
+    }
+    Shape::Other(Value::read(value))
+}
+
+/// `last`: the code before it in its column, which it often repeats.
+#[inline]
+fn intern(
+    dictionary: &mut Dictionary,
+    json: &mut String,
+    value: &Shape<'_>,
+    last: Option<u32>,
+) -> Cell {
+    let mut text = |text: &[u8]| match last {
+        Some(last) if dictionary.get(last) == Some(text) => Cell::Coded(kind::STRING, last),
+        _ => Cell::Coded(kind::STRING, dictionary.intern(text)),
+    };
+    match value {
+        Shape::Text(value) => text(value),
+        Shape::Int(word) => Cell::Word(kind::INT, *word),
+        Shape::Other(value) => match value {
+            Value::Null => Cell::Bare(kind::NULL),
+            Value::Str(value) => text(value.as_bytes()),
+            Value::Bytes(bytes) => Cell::Coded(kind::BYTES, dictionary.intern(bytes)),
+            Value::Bool(value) => Cell::Word(kind::BOOL, u64::from(*value)),
+            Value::Int(value) => Cell::Word(kind::INT, value.cast_unsigned()),
+            Value::Double(value) => Cell::Word(kind::DOUBLE, value.to_bits()),
+            Value::Array(_) | Value::Map(_) => {
+                json.clear();
+                value.write_json(json);
+                Cell::Coded(kind::JSON, dictionary.intern(json.as_bytes()))
+            }
+        },
+    }
+}
+
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }

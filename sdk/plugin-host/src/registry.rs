@@ -4,7 +4,7 @@
 //! it is loaded, not when data comes.
 
 /// Tables, as numbered on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub(crate) enum Table {
     Resource = 0,

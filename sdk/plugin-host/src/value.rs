@@ -17,30 +17,65 @@ const ARRAY: u32 = 5;
 const MAP: u32 = 6;
 const BYTES: u32 = 7;
 
-/// An `AnyValue` of text, bytes or JSON. JSON that is none becomes text.
-pub(crate) fn coded(of: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() + 4);
+/// Appends an `AnyValue` of text, bytes or JSON. JSON that is none becomes text.
+pub(crate) fn put_coded(out: &mut Vec<u8>, of: u8, bytes: &[u8]) {
+    let start = out.len();
     match of {
-        kind::BYTES => put_len(&mut out, BYTES, bytes),
-        kind::JSON if json(bytes, &mut out).is_ok() => {}
+        kind::BYTES => put_len(out, BYTES, bytes),
+        kind::JSON if json(bytes, out).is_ok() => {}
         _ => {
-            out.clear();
-            put_len(&mut out, STRING, bytes);
+            out.truncate(start);
+            put_len(out, STRING, bytes);
         }
     }
-    out
 }
 
-/// An `AnyValue` of a scalar; nothing if the kind is none.
-pub(crate) fn scalar(of: u8, word: u64) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(10);
+/// Appends an `AnyValue` of a scalar; of a kind that is none, an empty one.
+pub(crate) fn put_scalar(out: &mut Vec<u8>, of: u8, word: u64) {
     match of {
-        kind::BOOL => put_varint_field(&mut out, BOOL, u64::from(word != 0)),
-        kind::INT | kind::UINT | kind::TIME => put_varint_field(&mut out, INT, word),
-        kind::DOUBLE => put_fixed64(&mut out, DOUBLE, word),
-        _ => return None,
+        kind::BOOL => put_varint_field(out, BOOL, u64::from(word != 0)),
+        kind::INT | kind::UINT | kind::TIME => put_varint_field(out, INT, word),
+        kind::DOUBLE => put_fixed64(out, DOUBLE, word),
+        _ => {}
     }
-    Some(out)
+}
+
+/// Messages that an `AnyValue` may nest, wherever it stands: of the hundred that protobuf's readers
+/// take, those around the value of an exemplar's attribute are used.
+const MOST_MESSAGES: u32 = 100 - 8;
+
+/// Whether JSON nests no deeper than `depth`, and not too deep for protobuf.
+pub(crate) fn fits(json: &[u8], depth: u32) -> bool {
+    let (mut deep, mut messages) = (0_u32, 0_u32);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        // A map is a list of pairs with values, an array a list of values.
+        let weight = if matches!(byte, b'{' | b'}') { 3 } else { 2 };
+        match byte {
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'\\' => drop(bytes.next()),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            b'{' | b'[' => {
+                deep += 1;
+                messages += weight;
+                if deep > depth || messages > MOST_MESSAGES {
+                    return false;
+                }
+            }
+            b'}' | b']' => {
+                deep = deep.saturating_sub(1);
+                messages = messages.saturating_sub(weight);
+            }
+            _ => {}
+        }
+    }
+    true
 }
 
 /// A `KeyValue` without its own key and length.
@@ -136,6 +171,29 @@ mod tests {
 
     use super::*;
 
+    fn coded(of: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_coded(&mut out, of, bytes);
+        out
+    }
+
+    fn scalar(of: u8, word: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_scalar(&mut out, of, word);
+        out
+    }
+
+    #[test]
+    fn json_that_nests_too_deep_for_a_reader_does_not_fit() {
+        let arrays = |deep: usize| ["[".repeat(deep), "]".repeat(deep)].concat();
+        assert!(fits(arrays(46).as_bytes(), 64));
+        assert!(!fits(arrays(47).as_bytes(), 64));
+        assert!(!fits(arrays(11).as_bytes(), 10));
+        assert!(fits(arrays(5).repeat(40).as_bytes(), 5));
+        assert!(fits(br#"{"a":"[[[[{{\"[[[","b":[1]}"#, 2));
+        assert!(!fits(r#"{"a":"#.repeat(31).as_bytes(), 64));
+    }
+
     #[test]
     fn json_becomes_a_value_and_back_with_order_and_repeats() {
         let text = r#"{"b":[1,-2,2.5,"x",true,null,{}],"a":{"b":"c"},"a":9007199254740993}"#;
@@ -153,10 +211,10 @@ mod tests {
 
     #[test]
     fn scalars_keep_their_bits() {
-        let read = |of, word| format!("{:?}", Value::read(&scalar(of, word).unwrap()));
+        let read = |of, word| format!("{:?}", Value::read(&scalar(of, word)));
         assert_eq!(read(kind::INT, (-5_i64).cast_unsigned()), "Int(-5)");
         assert_eq!(read(kind::DOUBLE, 2.5_f64.to_bits()), "Double(2.5)");
         assert_eq!(read(kind::BOOL, 1), "Bool(true)");
-        assert_eq!(scalar(kind::ID16, 1), None);
+        assert!(scalar(kind::ID16, 1).is_empty());
     }
 }

@@ -1,20 +1,25 @@
 //! Splicing against decoding: for random requests and random edits, the spliced bytes are what comes
 //! of decoding with prost, changing the objects, and encoding again.
 
+use std::sync::Arc;
+
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::Event;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use petrel_wire::otlp::fields::{Fields, put_len};
 use petrel_wire::{Batch, Limits, Signal, UnixNanos};
 use proptest::prelude::*;
 use prost::Message as _;
 
 use super::*;
 use crate::bindings::petrel::plugin::types;
-use crate::project::{Stamp, project};
-use crate::splice;
+use crate::emit::emit;
+use crate::project::project;
+use crate::readers::Readers;
+use crate::view::Stamp;
 
 const KEYS: [&str; 4] = ["a", "b", "secret", "c.d"];
 
@@ -80,29 +85,58 @@ fn batch(bytes: Vec<u8>) -> Batch {
     Batch::from_protobuf(Signal::Traces, bytes.into(), &Limits::default()).unwrap()
 }
 
-/// What a processor does with `edits`, which may look at the projection.
-fn spliced(
-    batch: &Batch,
-    edits: impl FnOnce(&Projection, &Dictionary) -> Edits,
-) -> Result<Vec<u8>, String> {
-    let plan = plan();
-    let stamp = Stamp {
-        id: 1,
-        now: UnixNanos(0),
-        seed: 9,
-    };
-    let walk = plan.walk(Signal::Traces).unwrap();
-    let (projection, dictionary) = project(batch, &plan, walk, stamp).unwrap();
-    let edits = edits(&projection, &dictionary);
-    let question = Question {
-        bytes: batch.bytes(),
-        plan: &plan,
-        projection: &projection,
-        dictionary: &dictionary,
-        added_bytes: 1 << 20,
-    };
-    let outcome = question.resolve(&edits)?;
-    Ok(splice::apply(batch.bytes(), outcome.splices))
+/// What one plugin answers to what it sees.
+type Guest<'a> = &'a dyn Fn(&View) -> Edits;
+
+/// What a processor does with the answer of its guest.
+fn spliced(batch: &Batch, guest: Guest<'_>) -> Result<Vec<u8>, String> {
+    chained(batch, &[guest])
+}
+
+/// What a chain of processors does.
+fn chained(batch: &Batch, guests: &[Guest<'_>]) -> Result<Vec<u8>, String> {
+    let plan = Arc::new(plan());
+    let plans = vec![Arc::clone(&plan); guests.len()];
+    let readers = Readers::new(Signal::Traces, &plans).unwrap();
+    let mut sheet = project(batch, &readers, 9).unwrap();
+    for (guest, place) in guests.iter().zip(0..) {
+        let stamp = Stamp {
+            id: 1,
+            now: UnixNanos(0),
+            seed: 9,
+        };
+        let kept = sheet.kept.clone();
+        let (view, codes) = View::new(&sheet, place, &plan, kept, readers.is_one(), stamp);
+        let edits = guest(&view);
+        let question = Question {
+            sheet: &sheet,
+            plan: &plan,
+            view: &view,
+            codes: &codes,
+            added_bytes: 1 << 20,
+            depth: 64,
+        };
+        let answer = question.check(&edits)?;
+        let seen = |table, field, key: &[u8]| readers.seen(table, field, key);
+        answer.apply(&mut sheet, &plan, &edits.added, seen);
+    }
+    Ok(emit(&sheet))
+}
+
+/// The guest's string with this code.
+fn text_of(view: &View, code: u32) -> Option<&[u8]> {
+    let (ends, index) = (&view.batch.dict.ends, code as usize);
+    let start = index.checked_sub(1).map_or(0, |before| ends[before]);
+    view.batch
+        .dict
+        .bytes
+        .get(start as usize..*ends.get(index)? as usize)
+}
+
+fn table_rows(view: &View, table: Table) -> u32 {
+    let tables = &view.batch.tables;
+    let found = tables.iter().find(|one| one.table == table as u8);
+    found.map_or(0, |table| table.rows)
 }
 
 /// A change that both sides can make.
@@ -213,12 +247,7 @@ fn added(new: NewText) -> u32 {
 }
 
 /// The edits as a plugin would answer them; those about nothing are left out.
-fn answer(
-    edits: &[Edit],
-    dropped: &[bool],
-    projection: &Projection,
-    dictionary: &Dictionary,
-) -> Edits {
+fn answer(edits: &[Edit], dropped: &[bool], view: &View) -> Edits {
     let mut out = no_edits();
     let mut end = 0;
     for text in TEXTS {
@@ -226,24 +255,20 @@ fn answer(
         out.added.ends.push(end);
         out.added.bytes.extend_from_slice(text.as_bytes());
     }
-    let records = projection.rows[Table::Record.index()].ranges.len();
+    let records = table_rows(view, Table::Record);
     out.verdicts = dropped
         .iter()
         .copied()
         .cycle()
         .map(u8::from)
-        .take(records)
+        .take(records as usize)
         .collect();
     let key_code = |key: usize| {
         let is_key = |code: &u32| {
-            dictionary.get(*code) == Some(KEYS[key].as_bytes())
-                && projection
-                    .batch
-                    .columns
-                    .iter()
-                    .any(|column| column.key == *code)
+            text_of(view, *code) == Some(KEYS[key].as_bytes())
+                && view.batch.columns.iter().any(|column| column.key == *code)
         };
-        (0..u32::try_from(dictionary.len()).unwrap()).find(is_key)
+        (0..u32::try_from(view.batch.dict.ends.len()).unwrap()).find(is_key)
     };
     let mut cell = |slot, key, row, new: Option<NewText>| {
         out.cell_slot.push(slot);
@@ -255,29 +280,23 @@ fn answer(
     for edit in edits {
         match *edit {
             Edit::Cell(slot, row, key, new) => {
-                let rows = rows_of(projection, slot);
+                let rows = rows_of(view, slot);
                 let exists = |key| {
-                    let row = row % u32::try_from(rows).unwrap();
-                    projection.batch.columns.iter().any(|column| {
-                        column.slot == slot
-                            && column.key == key
-                            && !column.find(row, rows).is_empty()
+                    let row = row % rows;
+                    view.batch.columns.iter().any(|column| {
+                        let has_row = || column.rows.is_empty() || column.rows.contains(&row);
+                        column.slot == slot && column.key == key && has_row()
                     })
                 };
                 if let Some(key) = key_code(key).filter(|key| rows > 0 && exists(*key)) {
-                    cell(slot, key, row % u32::try_from(rows).unwrap(), new);
+                    cell(slot, key, row % rows, new);
                 }
             }
             Edit::Field(slot, row, new) if records > 0 => {
-                cell(slot, code::NULL, row % u32::try_from(records).unwrap(), new);
+                cell(slot, code::NULL, row % records, new);
             }
             Edit::Create(row, new) if records > 0 => {
-                cell(
-                    CREATED,
-                    code::NULL,
-                    row % u32::try_from(records).unwrap(),
-                    Some(new),
-                );
+                cell(CREATED, code::NULL, row % records, Some(new));
             }
             _ => {}
         }
@@ -291,8 +310,8 @@ fn answer(
                 }
             }
             Edit::Replace(old, new) => {
-                let of = |code: &u32| dictionary.get(*code) == Some(VALUES[old].as_bytes());
-                let code = (0..u32::try_from(dictionary.len()).unwrap()).find(of);
+                let of = |code: &u32| text_of(view, *code) == Some(VALUES[old].as_bytes());
+                let code = (0..u32::try_from(view.batch.dict.ends.len()).unwrap()).find(of);
                 if let Some(code) = code {
                     out.dict_slot.push(RECORD);
                     out.dict_from.push(code);
@@ -305,9 +324,11 @@ fn answer(
     out
 }
 
-fn rows_of(projection: &Projection, slot: u16) -> usize {
-    let table = [Table::Resource, Table::Record, Table::Event][usize::from(slot)];
-    projection.rows[table.index()].ranges.len()
+fn rows_of(view: &View, slot: u16) -> u32 {
+    table_rows(
+        view,
+        [Table::Resource, Table::Record, Table::Event][usize::from(slot)],
+    )
 }
 
 /// The same on objects, in the contract's order.
@@ -493,9 +514,7 @@ proptest! {
         dropped in proptest::collection::vec(proptest::bool::weighted(0.3), 1..5),
     ) {
         let before = batch(request.encode_to_vec());
-        let after = spliced(&before, |projection, dictionary| {
-            answer(&edits, &dropped, projection, dictionary)
-        }).unwrap();
+        let after = spliced(&before, &|view| answer(&edits, &dropped, view)).unwrap();
         let mut want = request;
         model(&mut want, &edits, &dropped);
         let got = ExportTraceServiceRequest::decode(after.as_slice()).unwrap();
@@ -503,6 +522,109 @@ proptest! {
         let checked = Batch::from_protobuf(Signal::Traces, after.into(), &Limits::default());
         prop_assert!(checked.is_ok());
     }
+
+    #[test]
+    fn a_chain_over_one_projection_is_plugin_after_plugin(
+        request in request(),
+        steps in proptest::collection::vec((
+            proptest::collection::vec(edit(), 0..8),
+            proptest::collection::vec(proptest::bool::weighted(0.2), 1..5),
+        ), 2..5),
+    ) {
+        let guests: Vec<_> = steps
+            .iter()
+            .map(|(edits, dropped)| move |view: &View| answer(edits, dropped, view))
+            .collect();
+        let guests: Vec<Guest<'_>> = guests.iter().map(|guest| guest as Guest<'_>).collect();
+        let before = batch(request.encode_to_vec());
+        let together = chained(&before, &guests).unwrap();
+        let mut apart = before;
+        for guest in &guests {
+            let bytes = spliced(&apart, guest).unwrap();
+            if bytes.is_empty() {
+                apart = batch(Vec::new());
+                break;
+            }
+            apart = batch(bytes);
+        }
+        // A status that was made and emptied again is there in one case, and says nothing.
+        let decode = |bytes: &[u8]| {
+            let mut request = ExportTraceServiceRequest::decode(bytes).unwrap();
+            let scopes = request.resource_spans.iter_mut().flat_map(|one| &mut one.scope_spans);
+            for span in scopes.flat_map(|scope| &mut scope.spans) {
+                span.status = span.status.take().filter(|status| *status != Status::default());
+            }
+            request
+        };
+        prop_assert_eq!(decode(&together), decode(apart.bytes()));
+    }
+
+    #[test]
+    fn unknown_fields_survive_every_edit_around_them(
+        request in request(),
+        edits in proptest::collection::vec(edit(), 0..12),
+        dropped in proptest::collection::vec(proptest::bool::weighted(0.3), 1..5),
+    ) {
+        let plain = request.encode_to_vec();
+        let guest: Guest<'_> = &|view| answer(&edits, &dropped, view);
+        let want = spliced(&batch(plain.clone()), guest).unwrap();
+        let marked = mark(&plain, &REQUEST);
+        let after = spliced(&batch(marked), guest).unwrap();
+        // Every message that was there still has its mark, and without marks all is the same.
+        let (without, unmarked) = unmark(&after, &REQUEST);
+        prop_assert_eq!(without, want);
+        let may = edits.iter().filter(|edit| matches!(edit, Edit::Create(..) | Edit::Field(..)));
+        prop_assert!(unmarked <= may.count(), "{unmarked} messages lost what nobody knows");
+    }
+}
+
+/// A message, and the messages in its fields: as much of the schema as the tests edit.
+struct Schema(&'static [(u32, Schema)]);
+const KEY_VALUE: Schema = Schema(&[]);
+const REQUEST: Schema = Schema(&[(
+    1,
+    Schema(&[(1, Schema(&[(1, KEY_VALUE)])), (2, SCOPE_SPANS)]),
+)]);
+const SCOPE_SPANS: Schema = Schema(&[(1, Schema(&[])), (2, SPAN)]);
+const SPAN: Schema = Schema(&[
+    (9, KEY_VALUE),
+    (11, Schema(&[(3, KEY_VALUE)])),
+    (15, Schema(&[])),
+]);
+const MARK: (u32, &[u8]) = (900, b"from the future");
+
+/// The message with a field that nobody knows, at its end and at that of every message in it.
+fn mark(message: &[u8], schema: &Schema) -> Vec<u8> {
+    let mut out = Vec::new();
+    for field in Fields::new(message) {
+        let inner = schema.0.iter().find(|(number, _)| *number == field.number);
+        match (inner, field.len_bytes()) {
+            (Some((number, schema)), Some(content)) => {
+                put_len(&mut out, *number, &mark(content, schema));
+            }
+            _ => out.extend_from_slice(&message[field.range]),
+        }
+    }
+    put_len(&mut out, MARK.0, MARK.1);
+    out
+}
+
+/// The message without those, and how many messages had none.
+fn unmark(message: &[u8], schema: &Schema) -> (Vec<u8>, usize) {
+    let (mut out, mut missing) = (Vec::new(), 1);
+    for field in Fields::new(message) {
+        let inner = schema.0.iter().find(|(number, _)| *number == field.number);
+        match (inner, field.len_bytes()) {
+            (_, Some(content)) if (field.number, content) == MARK => missing -= 1,
+            (Some((number, schema)), Some(content)) => {
+                let (content, more) = unmark(content, schema);
+                missing += more;
+                put_len(&mut out, *number, &content);
+            }
+            _ => out.extend_from_slice(&message[field.range]),
+        }
+    }
+    (out, missing)
 }
 
 #[test]
@@ -520,7 +642,7 @@ fn fields_that_nobody_knows_survive_byte_for_byte() {
     put_len(&mut resource, 2, &scope);
     let mut request = Vec::new();
     put_len(&mut request, 1, &resource);
-    let after = spliced(&batch(request), |_, _| {
+    let after = spliced(&batch(request), &|_| {
         let mut edits = no_edits();
         edits.added.ends.push(3);
         edits.added.bytes.extend_from_slice(b"new");
@@ -551,7 +673,7 @@ fn an_answer_with_one_fault_changes_nothing() {
     let refused = |change: &dyn Fn(&mut Edits)| {
         let mut edits = no_edits();
         change(&mut edits);
-        spliced(&before, |_, _| edits).unwrap_err()
+        spliced(&before, &|_| edits.clone()).unwrap_err()
     };
     let cell = |edits: &mut Edits, slot, row, of| {
         edits.cell_slot.push(slot);
