@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use petrel_receiver::{Arrival, Door, Head, Receipt, Refused, Transport};
+use petrel_receiver::{Arrival, Door, Head, Receipt, Refused};
 
 use crate::custody::{Admitted, Books};
 use crate::plugins::{Plugins, Processed};
@@ -95,10 +95,7 @@ impl Door for AgentDoor {
 
     fn refused(&self, head: &Head, _permit: Option<&()>, why: &Refused) {
         self.refusals.count(why);
-        let transport = match head.transport {
-            Transport::Http => "http",
-            Transport::Grpc => "grpc",
-        };
+        let transport = head.transport.name();
         tracing::debug!(signal = %head.signal, transport, kind = why.kind(), "refused a request");
     }
 }

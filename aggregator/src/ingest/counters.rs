@@ -7,7 +7,7 @@ use petrel_receiver::{Head, Refused, Transport};
 use petrel_wire::Signal;
 
 /// One number for each signal and transport.
-type Table = [[AtomicU64; 2]; 3];
+type Table = [[AtomicU64; Transport::ALL.len()]; 3];
 
 /// Since the start of the process.
 #[derive(Debug, Default)]
@@ -92,11 +92,7 @@ impl Counters {
 }
 
 fn cell<'t>(table: &'t Table, head: &Head) -> &'t AtomicU64 {
-    let transport = match head.transport {
-        Transport::Http => 0,
-        Transport::Grpc => 1,
-    };
-    &table[usize::from(head.signal.code()) - 1][transport]
+    &table[usize::from(head.signal.code()) - 1][head.transport as usize]
 }
 
 fn each(table: &Table, mut f: impl FnMut(Signal, &str, u64)) {
@@ -104,7 +100,7 @@ fn each(table: &Table, mut f: impl FnMut(Signal, &str, u64)) {
         .into_iter()
         .map(|signal| (signal, &table[usize::from(signal.code()) - 1]))
     {
-        for (transport, value) in [Transport::Http, Transport::Grpc].iter().zip(row) {
+        for (transport, value) in Transport::ALL.iter().zip(row) {
             f(signal, transport.name(), value.load(Relaxed));
         }
     }

@@ -14,14 +14,20 @@ pub enum Transport {
     Http,
     /// OTLP/gRPC.
     Grpc,
+    /// Zipkin's JSON, now OTLP.
+    Zipkin,
 }
 
 impl Transport {
-    /// `http` or `grpc`.
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Http, Self::Grpc, Self::Zipkin];
+
+    /// `http` and `grpc` for OTLP, else the name of the protocol.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Grpc => "grpc",
+            Self::Zipkin => "zipkin",
         }
     }
 }

@@ -162,7 +162,7 @@ pub(crate) fn refusal(refused: &Refused) -> Response {
     if let Some(message) = status::message(refused) {
         headers.insert("grpc-message", message);
     }
-    if let Some(details) = status::header(refused) {
+    if let Some(details) = status::details(refused) {
         headers.insert("grpc-status-details-bin", details);
     }
     response

@@ -126,28 +126,7 @@ fn refusal(refused: &Refused, form: Form) -> Response {
     };
     let code = StatusCode::from_u16(refused.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = answer(code, form, body);
-    let headers = response.headers_mut();
-    if let Some(after) = refused.retry_after() {
-        // Rounded up: coming early would only be refused again.
-        let seconds = after.as_millis().div_ceil(1000);
-        if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
-            headers.insert(header::RETRY_AFTER, value);
-        }
-    }
-    match refused {
-        Refused::Method(_) => {
-            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
-        }
-        Refused::Unsupported(_) => {
-            let accepted = HeaderValue::from_static(Coding::ACCEPTED);
-            headers.insert(header::ACCEPT_ENCODING, accepted);
-        }
-        Refused::Unauthenticated(_) => {
-            let scheme = HeaderValue::from_static("Bearer");
-            headers.insert(header::WWW_AUTHENTICATE, scheme);
-        }
-        _ => {}
-    }
+    status::advise(refused, response.headers_mut());
     response
 }
 

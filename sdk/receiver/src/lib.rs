@@ -2,8 +2,9 @@
 //!
 //! It stands at the start of the path, between whoever exports telemetry and whoever owes for it
 //! afterwards: the agent's processors and spool, or the aggregator's journal. [`router`] answers
-//! OTLP/HTTP (protobuf and JSON) and OTLP/gRPC on the same port; [`serve`] runs it on a listener,
-//! with HTTP/1.1, HTTP/2 without TLS, and TLS.
+//! OTLP/HTTP (protobuf and JSON), OTLP/gRPC and Zipkin (which is translated into OTLP on its way
+//! in) on the same port; [`serve`] runs it on a listener, with HTTP/1.1, HTTP/2 without TLS, and
+//! TLS.
 //!
 //! What it promises:
 //! - **Memory is bounded before a body is read.** Every byte, packed or unpacked, is first taken
@@ -22,6 +23,7 @@ mod budget;
 mod config;
 mod cors;
 mod door;
+mod foreign;
 mod grpc;
 mod health;
 mod http;

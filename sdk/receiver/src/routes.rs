@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Door, Head, Receipt, ReceiverConfig, Refused,
     budget::{Budget, Share},
+    foreign::{self, Protocol},
     grpc, health, http as otlp_http,
     unpack::Packed,
 };
@@ -23,8 +24,8 @@ use crate::{
 /// cost more than it spares the others.
 const SMALL_BYTES: usize = 64 << 10;
 
-/// The OTLP routes of one door: `/v1/{traces,logs,metrics}`, the three export services of gRPC,
-/// and `grpc.health.v1`. It has no fallback, so that it can be merged into another router.
+/// The routes of one door: `/v1/{traces,logs,metrics}`, the three export services of gRPC,
+/// `grpc.health.v1`, and `/api/v2/spans` for Zipkin. It has no fallback, so that it can be merged into another router.
 pub fn router<D: Door>(door: D, config: ReceiverConfig) -> Router {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let shared = Arc::new(Shared {
@@ -48,6 +49,15 @@ pub fn router<D: Door>(door: D, config: ReceiverConfig) -> Router {
                 post(move |request: Request| grpc::export(grpc, signal, request)),
             );
     }
+    for protocol in Protocol::ALL {
+        for path in protocol.paths() {
+            let shared = Arc::clone(&shared);
+            router = router.route(
+                path,
+                any(move |request: Request| foreign::push(shared, protocol, request)),
+            );
+        }
+    }
     router
 }
 
@@ -67,27 +77,35 @@ impl<D: Door> Shared<D> {
         &self,
         head: &Head,
         packed: Packed,
-        mut share: Share,
+        share: Share,
         permit: &mut Option<D::Permit>,
     ) -> Result<Receipt, Refused> {
         let limits = self.config.limits;
+        let bytes = packed.body.len();
+        let open = move |share: &mut Share| packed.open(&limits, share);
         // The share lives until the answer: what was opened stays in memory as long as that.
-        let (arrival, _share) = if packed.body.len() <= SMALL_BYTES {
-            (packed.open(&limits, &mut share)?, share)
-        } else {
-            let _turn = self.opening.acquire().await.map_err(|_| closing())?;
-            tokio::task::spawn_blocking(move || {
-                let arrival = packed.open(&limits, &mut share)?;
-                Ok::<_, Refused>((arrival, share))
-            })
-            .await
-            .map_err(|_| closing())??
-        };
+        let (arrival, _share) = self.opened(bytes, share, open).await?;
         if arrival.batch().is_empty() {
             return Ok(Receipt::empty());
         }
         let permit = permit.take().ok_or_else(closing)?;
         self.door.accept(permit, head, arrival).await
+    }
+
+    /// Opens a body of so many bytes: a small one here, a large one where it holds nobody up.
+    pub(crate) async fn opened<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        mut share: Share,
+        open: impl FnOnce(&mut Share) -> Result<T, Refused> + Send + 'static,
+    ) -> Result<(T, Share), Refused> {
+        if bytes <= SMALL_BYTES {
+            return Ok((open(&mut share)?, share));
+        }
+        let _turn = self.opening.acquire().await.map_err(|_| closing())?;
+        tokio::task::spawn_blocking(move || Ok((open(&mut share)?, share)))
+            .await
+            .map_err(|_| closing())?
     }
 }
 

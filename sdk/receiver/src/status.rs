@@ -3,13 +3,13 @@
 //! Written by hand: three nested messages of one or two fields each.
 
 use base64::Engine as _;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, header};
 use petrel_wire::otlp::{
     fields::{put_len, put_varint_field},
     response,
 };
 
-use crate::Refused;
+use crate::{Refused, inflate::Coding};
 
 /// Longest text of an error, in bytes (OTLP asks for bounded responses).
 const MOST_TEXT_BYTES: usize = 1024;
@@ -50,7 +50,7 @@ pub(crate) fn protobuf(refused: &Refused) -> Vec<u8> {
 }
 
 /// For `grpc-status-details-bin`.
-pub(crate) fn header(refused: &Refused) -> Option<HeaderValue> {
+pub(crate) fn details(refused: &Refused) -> Option<HeaderValue> {
     let text = base64::engine::general_purpose::STANDARD_NO_PAD.encode(protobuf(refused));
     HeaderValue::from_str(&text).ok()
 }
@@ -67,6 +67,31 @@ pub(crate) fn message(refused: &Refused) -> Option<HeaderValue> {
         }
     }
     HeaderValue::from_str(&text).ok()
+}
+
+/// The headers of HTTP that tell a sender what to do next, whatever its protocol.
+pub(crate) fn advise(refused: &Refused, headers: &mut HeaderMap) {
+    if let Some(after) = refused.retry_after() {
+        // Rounded up: coming early would only be refused again.
+        let seconds = after.as_millis().div_ceil(1000);
+        if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
+            headers.insert(header::RETRY_AFTER, value);
+        }
+    }
+    match refused {
+        Refused::Method(_) => {
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
+        Refused::Unsupported(_) => {
+            let accepted = HeaderValue::from_static(Coding::ACCEPTED);
+            headers.insert(header::ACCEPT_ENCODING, accepted);
+        }
+        Refused::Unauthenticated(_) => {
+            let scheme = HeaderValue::from_static("Bearer");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        _ => {}
+    }
 }
 
 /// Field 3 of `Status` is `repeated google.protobuf.Any details`.

@@ -117,6 +117,12 @@ function Endpoint({ name, value }: { name: string; value: string }) {
 type Line = Ingest & { key: number }
 const most = 60
 
+const transportNames: Record<string, string> = { http: 'HTTP', grpc: 'gRPC', zipkin: 'Zipkin' }
+
+function transportName(name: string) {
+  return transportNames[name] ?? name
+}
+
 function Arrivals({ p }: { p: number }) {
   const [lines, setLines] = useState<Line[]>([])
   const [state, setState] = useState<'connecting' | 'open' | 'broken'>('connecting')
@@ -196,7 +202,7 @@ function Arrivals({ p }: { p: number }) {
                   </span>
                 )}
                 <span className="ml-auto shrink-0 text-2xs text-muted">
-                  {line.transport === 'grpc' ? 'gRPC' : 'HTTP'}
+                  {transportName(line.transport)}
                   {line.via_agent ? ', agent' : ''}
                 </span>
                 <time className="tabular shrink-0 font-mono text-2xs text-muted">{formatTime(toMillis(nanos(line.at))).replace(/\.\d+$/, '')}</time>

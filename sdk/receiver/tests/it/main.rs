@@ -7,6 +7,7 @@
 
 mod codec;
 mod door;
+mod foreign;
 mod grpc;
 mod http;
 mod sealed;
