@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use petrel_plugin_host::{Chain, PluginError};
 use petrel_receiver::{ReceiverConfig, ServeConfig};
-use petrel_spool::{Spool, SpoolError};
+use petrel_spool::{DeadLetter, Spool, SpoolError};
 use petrel_wire::{Clock, Limits};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -184,6 +184,12 @@ impl Agent {
     /// The agent now.
     pub fn report(&self) -> Report {
         self.watch.look()
+    }
+
+    /// The newest batches that the peer will never take, with its words.
+    pub async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, SpoolError> {
+        self.watch.spool.flush().await?;
+        self.watch.spool.dead_letters(limit).await
     }
 
     /// Returns if a stage ends by itself, which none does in a sound process.

@@ -1,13 +1,14 @@
 //! Behind: what the agent makes of the answers of a peer.
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use petrel_wire::BatchId;
 use tokio::time::Instant;
 
-use crate::harness::{Reply, Site, until};
+use crate::harness::{Reply, Seen, Site, until};
 
 #[tokio::test]
 async fn a_batch_travels_as_it_lies_on_the_disk_with_dsn_and_identity() {
@@ -171,6 +172,102 @@ async fn bad_data_is_set_aside_with_the_peers_words_and_the_next_batch_goes_on()
     assert_eq!(agent.send(&["better"]).await, 200);
     agent.delivered(2).await;
     assert_eq!(site.peer.stored(), ["good", "better"]);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn only_the_poisonous_items_of_a_batch_are_set_aside() {
+    let poison = |record: &String| record.starts_with("poison");
+    let site = Site::with(move |seen| {
+        if seen.records().iter().any(poison) {
+            return Reply::status(400);
+        }
+        Reply::Echo
+    })
+    .await;
+    let agent = site.agent().await;
+    assert_eq!(agent.send(&["first"]).await, 200);
+    agent.delivered(1).await;
+    let mut bodies: Vec<String> = (0..40).map(|n| format!("record {n}")).collect();
+    bodies[7] = "poison 7".to_owned();
+    bodies[31] = "poison 31".to_owned();
+    let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+    assert_eq!(agent.send(&bodies).await, 200);
+    agent.delivered(39).await;
+    let logs = agent.report().signals[1].clone();
+    assert_eq!((logs.delivered, logs.rejected), (39, 2));
+    assert_eq!(site.peer.stored().len(), 39, "each once");
+    assert_eq!(site.peer.stored_once().len(), 39);
+    let dead = agent.dead_letters().await;
+    assert_eq!(dead.len(), 2);
+    for letter in dead {
+        assert!(letter.contains("said the peer"), "{letter}");
+    }
+    // Parts have names of their own: a peer recognises each.
+    let ids = site.peer.seen().into_iter().map(|seen| seen.id());
+    let ids: HashSet<_> = ids.collect();
+    assert_eq!(ids.len(), site.peer.seen().len());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_refuses_everything_costs_nothing() {
+    let broken = Arc::new(AtomicBool::new(true));
+    let script = Arc::clone(&broken);
+    let site = Site::with(move |_| {
+        if script.load(SeqCst) {
+            return Reply::status(400);
+        }
+        Reply::Echo
+    })
+    .await;
+    let agent = site.agent().await;
+    for n in 0..5 {
+        let bodies = [format!("a {n}"), format!("b {n}")];
+        assert_eq!(agent.send(&[&bodies[0], &bodies[1]]).await, 200);
+    }
+    until("it was asked often", || site.peer.seen().len() > 100).await;
+    assert_eq!(agent.report().signals[1].rejected, 0);
+    broken.store(false, SeqCst);
+    agent.delivered(10).await;
+    assert_eq!(site.peer.stored_once().len(), 10);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn one_batch_that_the_peer_has_never_time_for_does_not_hold_up_the_others() {
+    let site = Site::with(move |seen| {
+        if seen.records().iter().any(|r| r == "stuck") {
+            return Reply::status(503);
+        }
+        Reply::Echo
+    })
+    .await;
+    let agent = site.agent().await;
+    assert_eq!(agent.send(&["stuck"]).await, 200);
+    let mut sent = 0;
+    while agent.report().signals[1].rejected == 0 {
+        sent += 1;
+        assert_eq!(agent.send(&[&format!("free {sent}")]).await, 200);
+        assert!(sent < 10_000, "{:?}", agent.report());
+    }
+    agent.delivered(sent).await;
+    let tries = |seen: &Seen| seen.records() == ["stuck"];
+    assert!(site.peer.seen().iter().filter(|seen| tries(seen)).count() >= 20);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_tries_again_needs_no_new_data_to_get_its_turn() {
+    let mut site = Site::with(|seen| match seen.number {
+        0..4 => Reply::status(500),
+        _ => Reply::Echo,
+    })
+    .await;
+    site.extra = "forward: { in_flight: 1 }\n".to_owned();
+    let agent = site.agent().await;
+    assert_eq!(agent.send(&["alone"]).await, 200);
+    agent.delivered(1).await;
     agent.stop().await;
 }
 

@@ -143,6 +143,12 @@ impl Running {
         .await;
     }
 
+    /// Why each dead letter is one.
+    pub(crate) async fn dead_letters(&self) -> Vec<String> {
+        let letters = self.agent.dead_letters(100).await.unwrap();
+        letters.into_iter().map(|letter| letter.reason).collect()
+    }
+
     /// Both equations hold, at any time.
     pub(crate) fn balance(&self) {
         for s in self.report().signals {
