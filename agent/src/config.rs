@@ -17,11 +17,15 @@ use petrel_plugin_host::ProcessorConfig;
 use petrel_spool::{SpoolConfig, WhenFull};
 use petrel_wire::Dsn;
 
+mod bandwidth;
 mod load;
+mod proxy;
 mod section;
 mod values;
 mod yaml;
 
+pub use bandwidth::{Bandwidth, Rate, Window};
+pub use proxy::{Proxy, ProxyEnvironment};
 pub use section::Problem;
 pub use values::{BaseUrl, Endpoint};
 
@@ -75,8 +79,23 @@ pub struct Forward {
     pub batch_bytes: u64,
     /// Time for an answer, on top of what the body takes at the rate seen so far.
     pub timeout: Duration,
+    /// Whom to trust and who we are.
+    pub tls: Tls,
+    /// An HTTP proxy in between.
+    pub proxy: Option<Proxy>,
+    /// How fast, and when.
+    pub bandwidth: Bandwidth,
+}
+
+/// `forward.tls`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
     /// Trusted instead of the system's roots.
     pub ca_file: Option<PathBuf>,
+    /// Certificates and private key to show to a peer that asks for them.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The name in the peer's certificate, if it is not the host's.
+    pub server_name: Option<String>,
 }
 
 /// `Content-Encoding` of what is forwarded.
@@ -108,6 +127,8 @@ pub struct Environment {
     pub dsn: Option<String>,
     /// `CREDENTIALS_DIRECTORY`: systemd puts a file `dsn` there; used if nothing else names one.
     pub credentials: Option<PathBuf>,
+    /// `HTTPS_PROXY` and its like, for when `forward.proxy` says nothing.
+    pub proxies: ProxyEnvironment,
 }
 
 impl Environment {
@@ -119,6 +140,7 @@ impl Environment {
                 .ok()
                 .filter(|dsn| !dsn.trim().is_empty()),
             credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            proxies: ProxyEnvironment::read(|name| std::env::var(name).ok()),
         }
     }
 }
@@ -170,7 +192,9 @@ impl Default for Config {
                 in_flight: 4,
                 batch_bytes: 256 << 10,
                 timeout: Duration::from_secs(10),
-                ca_file: None,
+                tls: Tls::default(),
+                proxy: None,
+                bandwidth: Bandwidth::default(),
             },
             admin: Endpoint::loopback(14319),
             log_level: "info".to_owned(),
@@ -206,8 +230,13 @@ impl Forward {
 
     /// Whether telemetry and token travel in the clear to another machine.
     pub fn is_exposed(&self) -> bool {
+        self.base_url().starts_with("http://") && !self.is_local()
+    }
+
+    /// Whether batches stay on this machine.
+    pub fn is_local(&self) -> bool {
         let url = self.base_url();
-        let Some(rest) = url.strip_prefix("http://") else {
+        let Some((_, rest)) = url.split_once("://") else {
             return false;
         };
         let authority = rest.split('/').next().unwrap_or("");
@@ -216,8 +245,8 @@ impl Forward {
             _ => authority,
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        host != "localhost"
-            && !host
+        host == "localhost"
+            || host
                 .parse::<std::net::IpAddr>()
                 .is_ok_and(|address| address.is_loopback())
     }

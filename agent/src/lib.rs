@@ -26,6 +26,7 @@ pub mod forward;
 pub mod pipeline;
 pub mod plugins;
 pub mod receive;
+pub mod reload;
 pub mod seal;
 pub mod shutdown;
 pub mod status;

@@ -8,7 +8,9 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use petrel_agent::forward::ForwardTiming;
 use petrel_agent::telemetry::Level;
-use petrel_agent::{Agent, Config, ConfigError, Environment, Surroundings, shutdown, status};
+use petrel_agent::{
+    Agent, Config, ConfigError, Environment, Surroundings, reload, shutdown, status,
+};
 use petrel_agent::{pipeline::StartError, telemetry};
 use petrel_wire::SystemClock;
 use sd_notify::NotifyState;
@@ -106,33 +108,45 @@ fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let code = runtime.block_on(serve(config));
+    let code = runtime.block_on(serve(config, &file.config));
     // Threads that a stuck disk holds are not waited for.
     runtime.shutdown_background();
     code
 }
 
-async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+async fn serve(config: Config, path: &Path) -> anyhow::Result<ExitCode> {
     let watched = sd_notify::watchdog_enabled().is_some();
     let surroundings = Surroundings {
         clock: SystemClock::shared(),
         timing: ForwardTiming::default(),
         beat: move || {
             if watched {
-                tell_systemd(NotifyState::Watchdog);
+                tell_systemd(&[NotifyState::Watchdog]);
             }
         },
     };
+    let mut hangups = reload::hangups().context("cannot listen for signals")?;
+    let asked = shutdown::asked();
+    tokio::pin!(asked);
     let mut agent = Agent::start(config, surroundings).await?;
-    tell_systemd(NotifyState::Ready);
-    let broken = tokio::select! {
-        asked = shutdown::asked() => {
-            asked.context("cannot listen for signals")?;
-            None
+    tell_systemd(&[NotifyState::Ready]);
+    let broken = loop {
+        tokio::select! {
+            asked = &mut asked => {
+                asked.context("cannot listen for signals")?;
+                break None;
+            }
+            stage = agent.broken() => break Some(stage),
+            Some(()) = hangups.recv() => {
+                let mut reloading = vec![NotifyState::Reloading];
+                reloading.extend(NotifyState::monotonic_usec_now().ok());
+                tell_systemd(&reloading);
+                agent.reload(load(path)).await;
+                tell_systemd(&[NotifyState::Ready]);
+            }
         }
-        stage = agent.broken() => Some(stage),
     };
-    tell_systemd(NotifyState::Stopping);
+    tell_systemd(&[NotifyState::Stopping]);
     if let Some(stage) = broken {
         anyhow::bail!("{stage} has ended by itself; what was acknowledged is on the disk");
     }
@@ -141,8 +155,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 /// Without systemd this does nothing.
-fn tell_systemd(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "cannot tell the service manager");
     }
 }

@@ -23,11 +23,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::admin;
-use crate::config::{Config, Endpoint};
+use crate::config::{Config, ConfigError, Endpoint};
 use crate::custody::Books;
-use crate::forward::{Client, ClientError, ForwardTiming, Forwarder};
+use crate::forward::{Client, ClientError, ForwardTiming, Forwarder, Meter};
 use crate::plugins::Plugins;
 use crate::receive::AgentDoor;
+use crate::reload::{ReloadError, Reloads, needs_restart};
 use crate::seal::{Seal, SealConfig};
 use crate::telemetry::{Report, Watch};
 
@@ -84,6 +85,9 @@ pub struct Surroundings<B> {
 /// acknowledged is on the disk.
 #[derive(Debug)]
 pub struct Agent {
+    /// The configuration that runs.
+    config: Config,
+    meter: Arc<Meter>,
     watch: Watch,
     addresses: Addresses,
     receivers: Vec<JoinHandle<()>>,
@@ -117,9 +121,11 @@ impl Agent {
             timing,
             beat,
         } = surroundings;
-        let client = Client::new(&config.forward)?;
+        let bandwidth = config.forward.bandwidth.clone();
+        let meter = Arc::new(Meter::new(Arc::clone(&clock), bandwidth));
+        let client = Client::new(&config.forward, Arc::clone(&meter))?;
         let spool = open_spool(&config, Arc::clone(&clock)).await?;
-        let plugins = load_plugins(&config).await?;
+        let plugins = Plugins::new(load_chain(&config).await?);
         let (grpc_listener, grpc) = listen("OTLP/gRPC", &config.receivers.grpc).await?;
         let (http_listener, http) = listen("OTLP/HTTP", &config.receivers.http).await?;
         let (admin_listener, admin) = listen("admin", &config.admin).await?;
@@ -133,7 +139,7 @@ impl Agent {
         let forwarder = Forwarder::new(
             spool.clone(),
             client,
-            config.forward.in_flight,
+            Arc::clone(&meter),
             timing,
             stop_forwarding.clone(),
         );
@@ -147,6 +153,7 @@ impl Agent {
             plugins,
             spool,
             forwarder: forwarder.clone(),
+            reloads: Arc::new(Reloads::default()),
             clock,
         };
 
@@ -161,6 +168,8 @@ impl Agent {
         });
         drop(router);
         let agent = Self {
+            config,
+            meter,
             receivers: receivers.into(),
             sealing: tokio::spawn(seal.run()),
             forwarding: tokio::spawn(forwarder.run(beat)),
@@ -184,6 +193,30 @@ impl Agent {
     /// The agent now.
     pub fn report(&self) -> Report {
         self.watch.look()
+    }
+
+    /// Takes up a new configuration, if all of it can be used; what became of it is in the report.
+    pub async fn reload(&mut self, config: Result<Config, ConfigError>) {
+        let outcome = self.try_reload(config).await;
+        self.watch.reloads.note(self.watch.clock.wall(), outcome);
+    }
+
+    async fn try_reload(
+        &mut self,
+        config: Result<Config, ConfigError>,
+    ) -> Result<Vec<&'static str>, ReloadError> {
+        let config = config?;
+        let client = Client::new(&config.forward, Arc::clone(&self.meter))?;
+        let chain = load_chain(&config).await?;
+        // Nothing below can fail.
+        warn_of_exposure(&config);
+        self.meter.set(config.forward.bandwidth.clone());
+        self.watch.plugins.replace(chain);
+        self.watch.forwarder.redirect(client);
+        let left = needs_restart(&self.config, &config);
+        self.config.forward = config.forward;
+        self.config.processors = config.processors;
+        Ok(left)
     }
 
     /// The newest batches that the peer will never take, with its words.
@@ -231,7 +264,7 @@ async fn open_spool(config: &Config, clock: Arc<dyn Clock>) -> Result<Spool, Sta
         .map_err(|source| StartError::Spool { dir, source })
 }
 
-async fn load_plugins(config: &Config) -> Result<Plugins, StartError> {
+async fn load_chain(config: &Config) -> Result<Chain, StartError> {
     let (processors, limits) = (config.processors.clone(), limits(config));
     // Compiled once, and beside the data that it will see.
     let cache = Some(config.spool.dir.join("compiled"));
@@ -239,7 +272,7 @@ async fn load_plugins(config: &Config) -> Result<Plugins, StartError> {
     let chain = tokio::task::spawn_blocking(load)
         .await
         .map_err(|_| StartError::Interrupted)??;
-    Ok(Plugins::new(chain))
+    Ok(chain)
 }
 
 async fn listen(

@@ -3,7 +3,7 @@
 //! Guests run on threads of the blocking pool, never on those that serve sockets, and only as many
 //! at once as there are processors (CPUs) to run them. Without processors nothing is handed over.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use petrel_plugin_host::{Chain, PluginStats, Verdict};
 use petrel_receiver::Refused;
@@ -14,7 +14,8 @@ use crate::custody::Admitted;
 /// The loaded chain. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Plugins {
-    chain: Arc<Chain>,
+    /// Replaced as a whole; a batch goes through the one that it began with.
+    chain: Arc<RwLock<Arc<Chain>>>,
     turns: Arc<Semaphore>,
 }
 
@@ -35,20 +36,29 @@ impl Plugins {
     pub fn new(chain: Chain) -> Self {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
-            chain: Arc::new(chain),
+            chain: Arc::new(RwLock::new(Arc::new(chain))),
             turns: Arc::new(Semaphore::new(threads)),
         }
+    }
+
+    /// Another chain from now on, with accounts of its own.
+    pub fn replace(&self, chain: Chain) {
+        *self.chain.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(chain);
+    }
+
+    fn chain(&self) -> Arc<Chain> {
+        Arc::clone(&self.chain.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Runs the chain. A closed processor that failed refuses with "come again": the data is
     /// neither lost nor forwarded unprocessed.
     pub async fn process(&self, admitted: Admitted) -> Result<Processed, Refused> {
-        if self.chain.is_empty() {
+        let chain = self.chain();
+        if chain.is_empty() {
             return Ok(Processed::Kept(admitted));
         }
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let Admitted { batch, mut custody } = admitted;
-        let chain = Arc::clone(&self.chain);
         let verdict = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             chain.process(batch)
@@ -81,6 +91,6 @@ impl Plugins {
 
     /// Each processor's account.
     pub fn stats(&self) -> Vec<PluginStats> {
-        self.chain.stats()
+        self.chain().stats()
     }
 }

@@ -3,10 +3,12 @@
 //! [`petrel_receiver`] speaks the protocols; here a checked batch gets a custodian, goes through
 //! the processors, and waits for the disk. The answer is made out of what the disk gave back.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use petrel_receiver::{Arrival, Door, Head, Receipt, Refused};
+use tokio::time::Instant;
 
 use crate::custody::{Admitted, Books};
 use crate::plugins::{Plugins, Processed};
@@ -23,7 +25,16 @@ pub struct AgentDoor {
 
 /// Requests that got no receipt, by what was wrong.
 #[derive(Debug, Default)]
-pub struct Refusals([AtomicU64; KINDS.len()]);
+pub struct Refusals {
+    counts: [AtomicU64; KINDS.len()],
+    /// The newest that was no fault of the sender's.
+    newest: Mutex<Option<Instant>>,
+}
+
+/// A refusal is told in health for so long.
+const RECENT: Duration = Duration::from_secs(60);
+/// What a sender has not caused and cannot mend.
+const OURS: [&str; 2] = ["throttled", "busy"];
 
 /// Every word that [`Refused::kind`] knows; the last one stands for words it may learn.
 const KINDS: [&str; 11] = [
@@ -43,14 +54,26 @@ const KINDS: [&str; 11] = [
 impl Refusals {
     fn count(&self, why: &Refused) {
         let kind = KINDS.iter().position(|kind| *kind == why.kind());
-        self.0[kind.unwrap_or(KINDS.len() - 1)].fetch_add(1, Relaxed);
+        self.counts[kind.unwrap_or(KINDS.len() - 1)].fetch_add(1, Relaxed);
+        if OURS.contains(&why.kind()) {
+            *self.newest() = Some(Instant::now());
+        }
+    }
+
+    /// Whether senders were told to come again a moment ago.
+    pub fn is_refusing(&self) -> bool {
+        self.newest().is_some_and(|at| at.elapsed() < RECENT)
+    }
+
+    fn newest(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Kinds and how many requests were refused for each.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
         KINDS
             .into_iter()
-            .zip(self.0.iter().map(|count| count.load(Relaxed)))
+            .zip(self.counts.iter().map(|count| count.load(Relaxed)))
     }
 }
 

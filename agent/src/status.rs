@@ -77,6 +77,16 @@ pub fn page(report: &Report) -> String {
         let again = seconds(forward.retry_seconds.unwrap_or(0.0));
         page.line(format_args!("           {reason}; again in {again}"));
     }
+    if let Some(proxy) = &forward.proxy {
+        page.line(format_args!("           through the proxy {proxy}"));
+    }
+    if forward.limit != "unlimited" || forward.limited_seconds > 0.0 {
+        page.line(format_args!(
+            "           limited to {} now; waited {} for it so far",
+            forward.limit,
+            seconds(forward.limited_seconds)
+        ));
+    }
     let last = forward
         .since_delivery_seconds
         .map_or("never".to_owned(), |since| {
@@ -89,6 +99,12 @@ pub fn page(report: &Report) -> String {
         forward.failures,
         forward.tries
     ));
+    if let Some(reason) = &forward.dead_reason {
+        page.line(format_args!(
+            "           {} batches set aside as dead letters; last: {reason}",
+            forward.dead_batches
+        ));
+    }
     let spool = &report.spool;
     let oldest = spool
         .oldest_seconds
@@ -116,6 +132,21 @@ pub fn page(report: &Report) -> String {
             processor.dropped_items,
             processor.failures
         ));
+    }
+    if let Some(reload) = &report.reload {
+        let since = seconds(reload.since_seconds);
+        match &reload.error {
+            Some(error) => page.line(format_args!(
+                "reload     failed {since} ago, the configuration from before is in use: {error}"
+            )),
+            None if reload.needs_restart.is_empty() => {
+                page.line(format_args!("reload     done {since} ago"));
+            }
+            None => page.line(format_args!(
+                "reload     done {since} ago; changes to {} need a restart",
+                reload.needs_restart.join(", ")
+            )),
+        }
     }
     items(&mut page, &report.signals);
     page.0

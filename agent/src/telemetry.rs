@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_spool::Spool;
-use petrel_wire::{Clock, Peer, Signal};
+use petrel_wire::{Clock, Peer, Signal, UnixNanos};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
+use crate::config::Rate;
 use crate::custody::Books;
 use crate::forward::{ForwardStatus, Forwarder, Trouble};
 use crate::plugins::Plugins;
 use crate::receive::Refusals;
+use crate::reload::{Reloaded, Reloads};
 
 mod prometheus;
 
@@ -37,6 +39,7 @@ pub struct Watch {
     pub(crate) plugins: Plugins,
     pub(crate) spool: Spool,
     pub(crate) forwarder: Forwarder,
+    pub(crate) reloads: Arc<Reloads>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -59,6 +62,19 @@ pub struct Report {
     pub forward: ForwardReport,
     /// The chain, in order.
     pub processors: Vec<ProcessorReport>,
+    /// The newest reload of the configuration, if there was one.
+    pub reload: Option<ReloadReport>,
+}
+
+/// What became of a reload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReloadReport {
+    /// Since then, by the wall clock.
+    pub since_seconds: f64,
+    /// Why the configuration from before is still in use.
+    pub error: Option<String>,
+    /// Sections whose changes wait for a restart.
+    pub needs_restart: Vec<String>,
 }
 
 /// Progress, in one word and the reasons for it.
@@ -155,6 +171,12 @@ pub struct ForwardReport {
     pub reason: Option<String>,
     /// Until the next try.
     pub retry_seconds: Option<f64>,
+    /// The HTTP proxy in between.
+    pub proxy: Option<String>,
+    /// How fast bodies may be written now: `256KiB/s`, `unlimited` or `0`.
+    pub limit: String,
+    /// Time that bodies waited for the limit since the start.
+    pub limited_seconds: f64,
     /// Since the newest delivery.
     pub since_delivery_seconds: Option<f64>,
     /// Requests in flight.
@@ -171,6 +193,8 @@ pub struct ForwardReport {
     pub failures: u64,
     /// Set aside since the start.
     pub dead_batches: u64,
+    /// Why the newest of these.
+    pub dead_reason: Option<String>,
     /// Cut in two since the start.
     pub split_batches: u64,
 }
@@ -221,12 +245,11 @@ impl Watch {
                 }
             })
             .to_vec();
-        let age = |oldest: petrel_wire::UnixNanos| {
-            Duration::from_nanos(now.0.saturating_sub(oldest.0)).as_secs_f64()
-        };
+        let age =
+            |then: UnixNanos| Duration::from_nanos(now.0.saturating_sub(then.0)).as_secs_f64();
         let refused = self.refusals.counts().filter(|(_, count)| *count > 0);
         Report {
-            health: health(&stats, &status),
+            health: health(&stats, &status, self.refusals.is_refusing()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             identity: Identity {
                 agent: agent.to_string(),
@@ -247,6 +270,7 @@ impl Watch {
             },
             forward: forward(status),
             processors: self.processors(),
+            reload: self.reloads.newest().map(|newest| reload(newest, age)),
         }
     }
 
@@ -266,20 +290,56 @@ impl Watch {
     }
 }
 
-fn health(stats: &petrel_spool::SpoolStats, forward: &ForwardStatus) -> Health {
+fn reload(newest: Reloaded, age: impl Fn(UnixNanos) -> f64) -> ReloadReport {
+    let (error, left) = match newest.outcome {
+        Ok(left) => (None, left),
+        Err(words) => (Some(words), Vec::new()),
+    };
+    ReloadReport {
+        since_seconds: age(newest.at),
+        error,
+        needs_restart: left.into_iter().map(str::to_owned).collect(),
+    }
+}
+
+fn health(stats: &petrel_spool::SpoolStats, forward: &ForwardStatus, refusing: bool) -> Health {
     let mut found = Vec::new();
     if stats.disk_failing {
         let words = stats.trouble.as_deref().unwrap_or("see the log");
         let what = format!("the spool's disk fails: {words}; senders are told to come again");
         found.push((Level::Failed, what));
     }
-    if stats.entries > 0 && forward.stalled {
-        let batches = stats.entries;
-        let what = format!("{batches} batches wait and nothing was delivered for a minute");
-        found.push((Level::Degraded, what));
+    if forward.stuck {
+        let what = "forwarding is stuck: not even tries have ended for a while";
+        found.push((Level::Failed, what.to_owned()));
     }
-    if let Some((Trouble::Parked { reason }, _)) = &forward.trouble {
-        found.push((Level::Degraded, format!("parked: {reason}")));
+    if refusing {
+        let what = "senders were told to come again within the last minute, see refused_requests";
+        found.push((Level::Degraded, what.to_owned()));
+    }
+    let batches = stats.entries;
+    match &forward.trouble {
+        Some((Trouble::Parked { reason }, _)) => {
+            found.push((Level::Degraded, format!("parked: {reason}")));
+        }
+        _ if batches == 0 || !forward.stalled => {}
+        Some((Trouble::Waiting { reason }, _)) => {
+            let what =
+                format!("{batches} batches wait, nothing was delivered for a minute: {reason}");
+            found.push((Level::Degraded, what));
+        }
+        None if forward.limit == Rate::Nothing => {
+            let what = format!("{batches} batches wait: forward.bandwidth allows nothing now");
+            found.push((Level::Degraded, what));
+        }
+        None => {
+            let what = format!("{batches} batches wait and nothing was delivered for a minute");
+            found.push((Level::Degraded, what));
+        }
+    }
+    if let Some(words) = &forward.certificates {
+        let what = format!("renewed certificates cannot be used: {words}");
+        found.push((Level::Degraded, what));
     }
     if stats.quarantined_files > 0 {
         let what = format!(
@@ -315,6 +375,9 @@ fn forward(status: ForwardStatus) -> ForwardReport {
         state: state.to_owned(),
         reason,
         retry_seconds: retry.map(|left| left.as_secs_f64()),
+        proxy: status.proxy,
+        limit: status.limit.to_string(),
+        limited_seconds: status.limited.as_secs_f64(),
         since_delivery_seconds: status.since_delivery.map(|since| since.as_secs_f64()),
         in_flight: status.in_flight,
         deferred: status.deferred,
@@ -323,6 +386,7 @@ fn forward(status: ForwardStatus) -> ForwardReport {
         tries: status.tries,
         failures: status.failures,
         dead_batches: status.dead_batches,
+        dead_reason: status.dead_reason,
         split_batches: status.split_batches,
     }
 }

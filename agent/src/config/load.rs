@@ -7,9 +7,12 @@ use petrel_plugin_host::{OnError, PluginLimits, ProcessorConfig};
 use petrel_spool::WhenFull;
 use petrel_wire::{BatchId, Dsn};
 
+use super::proxy::Choice;
 use super::section::{Problems, Section};
 use super::values::{count, duration, json, size};
-use super::{BaseUrl, Compression, Config, ConfigError, Endpoint, Environment, Forward, yaml};
+use super::{
+    BaseUrl, Compression, Config, ConfigError, Endpoint, Environment, Forward, Tls, bandwidth, yaml,
+};
 
 /// Below this a spool has no room for segments and their bookkeeping.
 const LEAST_SPOOL_BYTES: u64 = 64 << 20;
@@ -62,12 +65,23 @@ fn read(root: &Section<'_>, beside: &Path, environment: &Environment) -> Config 
     }
     config.spool.dir = beside.join(&config.spool.dir);
     let mut destination = root.node("dsn").is_some();
+    config.forward.dsn = dsn(root, environment);
+    let mut choice = Choice::default();
     if let Some(section) = root.section("forward") {
         forward(&section, beside, &mut config.forward);
+        if let Some(said) = section.parsed("proxy", Choice::parse) {
+            choice = said;
+        }
         destination |= section.node("endpoint").is_some();
         section.finish();
     }
-    config.forward.dsn = dsn(root, environment);
+    let (url, local) = (config.forward.base_url(), config.forward.is_local());
+    config.forward.proxy = choice
+        .resolve(&environment.proxies, &url, local)
+        .unwrap_or_else(|what| {
+            root.problem("forward", what);
+            None
+        });
     if let Some(section) = root.section("admin") {
         if let Some(endpoint) = section.parsed("endpoint", Endpoint::parse) {
             // It knows no passwords.
@@ -293,13 +307,68 @@ fn forward(section: &Section<'_>, beside: &Path, forward: &mut Forward) {
             section.problem("timeout", "must be more than nothing");
         }
     }
-    if let Some(path) = section.text("ca_file") {
-        let path = beside.join(path);
-        if !path.is_file() {
-            section.problem("ca_file", format!("no file {}", path.display()));
-        }
-        forward.ca_file = Some(path);
+    if let Some(tls) = section.section("tls") {
+        forward.tls = read_tls(&tls, beside);
+        tls.finish();
     }
+    // Its older place.
+    if let Some(path) = file(section, "ca_file", beside) {
+        if forward.tls.ca_file.is_some() {
+            section.problem(
+                "ca_file",
+                "stands in `forward.tls` as well; leave it out here",
+            );
+        }
+        forward.tls.ca_file = Some(path);
+    }
+    if let Some(section) = section.section("bandwidth") {
+        forward.bandwidth = bandwidth::read(&section);
+        section.finish();
+    }
+}
+
+fn read_tls(section: &Section<'_>, beside: &Path) -> Tls {
+    let ca_file = file(section, "ca_file", beside);
+    let cert_file = file(section, "cert_file", beside);
+    let key_file = file(section, "key_file", beside);
+    let identity = match (cert_file, key_file) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        (Some(_), None) => {
+            section.problem(
+                "cert_file",
+                "needs its private key as well; name it in key_file",
+            );
+            None
+        }
+        (None, Some(_)) => {
+            section.problem(
+                "key_file",
+                "needs its certificate as well; name it in cert_file",
+            );
+            None
+        }
+    };
+    let server_name = section.parsed("server_name", |text| {
+        let name = text.trim().to_owned();
+        rustls::pki_types::ServerName::try_from(name.clone())
+            .map(|_| name)
+            .map_err(|_| format!("{text:?} is not a name that a certificate can carry"))
+    });
+    Tls {
+        ca_file,
+        identity,
+        server_name,
+    }
+}
+
+/// A file that must be there.
+fn file(section: &Section<'_>, key: &'static str, beside: &Path) -> Option<PathBuf> {
+    let path = beside.join(section.text(key)?);
+    if !path.is_file() {
+        section.problem(key, format!("no file {}", path.display()));
+    }
+    Some(path)
 }
 
 /// The value never stands in what is wrong with it.

@@ -104,6 +104,7 @@ fn the_environment_wins_over_the_file_and_the_credential_comes_last() {
     let mut environment = Environment {
         dsn: None,
         credentials: Some(credentials.path().to_owned()),
+        ..Environment::default()
     };
     let url = |text: &str, environment: &Environment| {
         parse_with(text, environment).unwrap().forward.base_url()
@@ -171,14 +172,21 @@ fn the_packaged_file_says_the_defaults() {
 fn the_packaged_examples_are_read_as_well() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/agent.yaml");
     let text = std::fs::read_to_string(path).unwrap();
-    let settled = ["processors: []\n", "  headers: {}\n"];
+    let settled = [
+        "processors: []\n",
+        "  headers: {}\n",
+        "  tls: {}\n",
+        "  bandwidth: { limit: unlimited, windows: [] }\n",
+    ];
     let text = settled
         .iter()
         .fold(text, |text, line| text.replace(line, ""));
     let text = text
         .replace("#:", "")
         .replace("/usr/lib/petrel-agent/plugins/redact.wasm", "redact.wasm")
-        .replace("/etc/petrel-agent/ca.pem", "redact.wasm");
+        .replace("/etc/petrel-agent/ca.pem", "redact.wasm")
+        .replace("/etc/petrel-agent/agent.pem", "redact.wasm")
+        .replace("/etc/petrel-agent/agent.key", "redact.wasm");
     let config = parse(&text).unwrap_or_else(|why| panic!("{why}\n{text}"));
     let limits = config.processors[0].limits;
     assert_eq!(
@@ -187,4 +195,57 @@ fn the_packaged_examples_are_read_as_well() {
     );
     assert_eq!(config.forward.base_url(), "https://otlp.example.com");
     assert_eq!(config.forward.headers.len(), 1);
+    let forward = config.forward;
+    assert!(forward.tls.identity.is_some() && forward.tls.server_name.is_some());
+    assert_eq!(
+        forward.proxy.unwrap().to_string(),
+        "http://proxy.example.com:3128"
+    );
+    assert_eq!(forward.bandwidth.limit.to_string(), "256KiB/s");
+    assert_eq!(forward.bandwidth.windows.len(), 2);
+}
+
+#[test]
+fn what_is_wrong_with_the_way_out_is_said_with_its_key() {
+    let text = "\
+dsn: https://t@h
+forward:
+  tls: { cert_file: redact.wasm, server_name: 'a b', cafile: x }
+  proxy: socks5://me:hunter2@proxy
+  bandwidth: { limit: 1KiB/s, windows: [ { days: monday, from: 8, limit: fast }, {} ] }
+";
+    insta::assert_snapshot!(problems(text), @r#"
+    agent.yaml:3: forward.tls.cert_file: needs its private key as well; name it in key_file
+    agent.yaml:3: forward.tls.server_name: "a b" is not a name that a certificate can carry
+    agent.yaml:3: forward.tls.cafile: unknown key; did you mean "ca_file"?
+    agent.yaml:4: forward.proxy: is not the URL of a proxy; write it like "http://proxy.example.com:3128" or "http://NAME:PASSWORD@HOST:PORT"
+    agent.yaml:5: forward.bandwidth.limit: must be at least 4KiB/s, or 0 for nothing
+    agent.yaml:5: forward.bandwidth.windows[0].days: "monday" are no days; write "mon-fri" or "sat, sun"
+    agent.yaml:5: forward.bandwidth.windows[0].from: "8" is not a time of day; write it like "08:30"
+    agent.yaml:5: forward.bandwidth.windows[0].limit: "fast" is not a rate; write it like "256KiB/s", unlimited or 0
+    agent.yaml:5: forward.bandwidth.windows[1].limit: missing; write a rate like "64KiB/s", unlimited or 0
+    "#);
+}
+
+#[test]
+fn a_proxy_comes_from_the_file_or_the_environment_and_none_means_none() {
+    let environment = Environment {
+        proxies: ProxyEnvironment {
+            https: Some("http://env.example:1".to_owned()),
+            ..ProxyEnvironment::default()
+        },
+        ..Environment::default()
+    };
+    let proxy = |forward: &str| {
+        let text = format!("dsn: https://t@h.example\nforward: {{ {forward} }}");
+        let config = parse_with(&text, &environment).unwrap();
+        config.forward.proxy.map(|proxy| proxy.to_string())
+    };
+    assert_eq!(proxy("").unwrap(), "http://env.example:1");
+    assert_eq!(
+        proxy("proxy: file.example:2").unwrap(),
+        "http://file.example:2"
+    );
+    assert_eq!(proxy("proxy: none"), None);
+    assert_eq!(proxy("endpoint: 'https://127.0.0.1:1'"), None);
 }

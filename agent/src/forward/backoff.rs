@@ -40,7 +40,7 @@ impl Backoff {
 }
 
 /// Uniform between 0 and 1.
-fn fraction() -> f64 {
+pub(super) fn fraction() -> f64 {
     // A system without a random source would have failed when the spool drew its identity.
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     f64::from(random) / f64::from(u32::MAX)

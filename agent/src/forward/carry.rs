@@ -68,11 +68,14 @@ impl Shared {
             drop(slot.take());
             // There was room when the batch was deferred; a race merely defers one more.
             waiting = Arc::clone(&self.deferred).try_acquire_owned().ok();
+            let wait = self.backoff.draw(blame.failures(), after);
+            self.allow(wait);
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = sleep(self.backoff.draw(blame.failures(), after)) => {}
+                () = self.turned.notified() => {}
+                () = sleep(wait) => {}
             }
-            slot = Arc::clone(&self.slots).acquire_owned().await.ok();
+            slot = self.slot().await.ok();
         }
     }
 
@@ -84,16 +87,18 @@ impl Shared {
         has_waited: bool,
     ) -> Next {
         let id = lease.id();
-        let (signal, items) = {
-            let sealed = &lease.entry().sealed;
-            (sealed.signal(), sealed.items())
-        };
+        let sealed = &lease.entry().sealed;
+        let (signal, items) = (sealed.signal(), sealed.items());
+        let way = self.way();
+        self.allow(way.client.allowance(sealed));
+        // Before the question: a peer that recovers meanwhile has not meant what it said before.
+        let is_credible = way.client.has_acknowledged();
         let Answer {
             delivery,
             about,
             sent_bytes,
-        } = self.client.deliver(&id, &lease.entry().sealed).await;
-        let is_credible = self.client.has_acknowledged();
+        } = way.client.deliver(&id, sealed).await;
+        self.step();
         self.counters
             .sent_bytes
             .fetch_add(sent_bytes as u64, Relaxed);
@@ -233,6 +238,7 @@ impl Shared {
         let (signal, items) = (sealed.signal(), sealed.items());
         warn!(batch.id = %lease.id(), %signal, items, reason = words, "set aside as a dead letter");
         self.counters.dead.fetch_add(1, Relaxed);
+        self.progress().dead_reason = Some(words.clone());
         lease.settle(&Delivery::Refused(Refusal::Data, words));
     }
 
@@ -266,7 +272,7 @@ impl Shared {
             progress.tally.tries += 1;
         }
         if self.pace.trouble().is_some() {
-            info!(endpoint = self.client.base_url(), "forwarding again");
+            info!(endpoint = self.way().client.base_url(), "forwarding again");
         }
         pass.succeeded();
         lease.settle(delivery);
@@ -299,9 +305,8 @@ impl Shared {
     fn say_once(&self, trouble: &Trouble) {
         let known = self.pace.trouble();
         if known.is_none_or(|(known, _)| known != *trouble) {
-            let endpoint = self.client.base_url();
             warn!(
-                endpoint,
+                endpoint = self.way().client.base_url(),
                 "nothing is forwarded now, data stays in the spool; {trouble}"
             );
         }

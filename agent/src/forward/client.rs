@@ -2,47 +2,34 @@
 //!
 //! A request is the sealed body as it lies on the disk, with the DSN and the batch's identity. The
 //! answer is read under a cap and judged by [`Delivery::from_http`]; a peer that has once echoed an
-//! identity is held to it from then on. Redirects are never followed, proxies are never guessed.
+//! identity is held to it from then on. Redirects are never followed.
 
-use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use petrel_wire::{BatchId, Delivery, Dsn, Peer, Refusal, Sealed, Signal};
-use tokio::time::Instant;
+use rustls::ClientConfig;
+use tokio::time::{Instant, sleep_until};
+use tracing::warn;
 
+use super::ClientError;
+use super::cause;
+use super::certificates::Stamp;
+use super::connections::connections;
+use super::meter::{Meter, Metered, Turn, Waited};
 use super::recode::{self, Coding};
 use super::retry_after::retry_after;
-use super::tls::{self, TlsError};
-use crate::config::Forward;
+use super::tls;
+use crate::config::{Forward, Proxy, Rate};
 
 /// An answer that is longer than this is no answer of an OTLP peer.
 const MOST_ANSWER_BYTES: usize = 256 << 10;
-/// A peer that is gone without a word is noticed within this.
-const SILENCE: Duration = Duration::from_secs(20);
-/// Metered links: no connection is kept for nothing.
-const IDLE: Duration = Duration::from_secs(60);
-const CONNECT: Duration = Duration::from_secs(10);
 /// Slower than this is not waited for, and faster is not assumed before it was seen.
 const SLOWEST_BYTES_PER_SECOND: u64 = 1 << 10;
 const FIRST_BYTES_PER_SECOND: u64 = 16 << 10;
-
-/// The client cannot be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClientError {
-    /// Certificates.
-    #[error("cannot set up TLS")]
-    Tls(#[from] TlsError),
-    /// Anything else.
-    #[error("cannot set up the HTTP client")]
-    Http(#[from] reqwest::Error),
-    /// A DSN or address that does not fit into a request.
-    #[error("the DSN cannot be sent in a header")]
-    Header(#[from] header::InvalidHeaderValue),
-}
 
 /// What came back, and what it says something about.
 #[derive(Debug)]
@@ -67,12 +54,16 @@ pub enum About {
 /// The one HTTP client of the agent.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    /// Replaced when a connection has fallen silent.
+    http: RwLock<reqwest::Client>,
+    tls: ClientConfig,
+    config: Forward,
     base: String,
     headers: HeaderMap,
-    timeout: Duration,
-    preferred: Coding,
-    known: Known,
+    meter: Arc<Meter>,
+    /// Of the certificates, before they were read.
+    stamp: Stamp,
+    known: Arc<Known>,
 }
 
 /// What was learned about the peer; in memory, since it may be another one tomorrow.
@@ -89,41 +80,71 @@ struct Known {
 
 impl Client {
     /// Reads certificates; connects when there is something to send.
-    pub fn new(forward: &Forward) -> Result<Self, ClientError> {
-        let base = forward.base_url();
-        let tls = tls::config(base.starts_with("https://"), forward.ca_file.as_deref())?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("petrel-agent/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(forward.in_flight)
-            .tcp_nodelay(true)
-            .tcp_keepalive(SILENCE / 2)
-            .tcp_keepalive_interval(SILENCE / 4)
-            .tcp_keepalive_retries(2)
-            .http2_keep_alive_interval(SILENCE / 2)
-            .http2_keep_alive_timeout(SILENCE / 2)
-            .http2_keep_alive_while_idle(false)
-            .http2_max_header_list_size(16 << 10);
-        #[cfg(target_os = "linux")]
-        let http = http.tcp_user_timeout(SILENCE);
-        let preferred = Coding::of(forward.compression);
+    pub fn new(forward: &Forward, meter: Arc<Meter>) -> Result<Self, ClientError> {
         let known = Known::default();
-        known.coding.store(preferred.index(), Relaxed);
+        known
+            .coding
+            .store(Coding::of(forward.compression).index(), Relaxed);
         known
             .bytes_per_second
             .store(FIRST_BYTES_PER_SECOND, Relaxed);
+        Self::knowing(forward.clone(), meter, Arc::new(known))
+    }
+
+    /// The same with certificates read anew, and what was learned about the peer.
+    pub(super) fn renewed(&self) -> Result<Self, ClientError> {
+        let known = Arc::clone(&self.known);
+        Self::knowing(self.config.clone(), Arc::clone(&self.meter), known)
+    }
+
+    fn knowing(config: Forward, meter: Arc<Meter>, known: Arc<Known>) -> Result<Self, ClientError> {
+        let base = config.base_url();
+        let proxy_tls = config.proxy.as_ref().is_some_and(Proxy::speaks_tls);
+        let stamp = Stamp::of(&config.tls);
+        let tls = tls::config(base.starts_with("https://") || proxy_tls, &config.tls)?;
         Ok(Self {
-            http: http.build()?,
+            http: RwLock::new(connections(&config, tls.clone())?),
+            tls,
+            headers: headers(&config)?,
             base,
-            headers: headers(forward)?,
-            timeout: forward.timeout,
-            preferred,
+            config,
+            meter,
+            stamp,
             known,
         })
+    }
+
+    /// After an answer that did not come: the connection may lead nowhere, and so may those beside
+    /// it. Requests on them have deadlines of their own.
+    fn connect_anew(&self) {
+        match connections(&self.config, self.tls.clone()) {
+            Ok(http) => *self.http.write().unwrap_or_else(PoisonError::into_inner) = http,
+            Err(error) => warn!(%error, "cannot set up new connections, keeping the old"),
+        }
+    }
+
+    fn http(&self) -> reqwest::Client {
+        // A handle on the same connections.
+        self.http
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// How it was configured.
+    pub fn config(&self) -> &Forward {
+        &self.config
+    }
+
+    /// Whether the files of certificates are others than those that were read.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.stamp != Stamp::of(&self.config.tls)
+    }
+
+    /// How long a batch of this size may take at most.
+    pub(super) fn allowance(&self, sealed: &Sealed) -> Duration {
+        // A peer may have to be asked once for each coding.
+        self.timeout_for(sealed.unpacked_bytes() as usize) * 3
     }
 
     /// Where batches go.
@@ -191,27 +212,49 @@ impl Client {
             Err(reason) => return Answer::about_batch(Refusal::Data, reason),
         };
         let sent_bytes = body.len();
-        let (answer, elapsed) = {
-            let started = Instant::now();
-            let within = self.timeout_for(sent_bytes);
-            let request = self.exchange(coding, id, sealed, body);
-            let answer = tokio::time::timeout(within, request).await;
-            (answer, started.elapsed())
+        // A wait for the limit is no fault of the peer's.
+        let turn = self.meter.turn().await;
+        let waited = Waited::default();
+        let body = match turn.rate() {
+            Rate::Unlimited => body.into(),
+            _ => reqwest::Body::wrap(self.metered(body, &waited, turn)),
         };
+        let started = Instant::now();
+        let within = self.timeout_for(sent_bytes);
+        let request = self.exchange(coding, id, sealed, body);
+        let answer = in_time(request, || started + within + waited.time()).await;
+        let elapsed = started.elapsed().saturating_sub(waited.time());
         match answer {
-            Ok(Ok(response)) => {
+            Some(Ok(response)) => {
                 self.saw_rate(sent_bytes, elapsed);
                 self.judge(coding, id, response, sent_bytes)
             }
-            Ok(Err(error)) => Answer::nobody(chain(&error.without_url()), sent_bytes),
-            Err(_) => {
+            Some(Err(error)) => Answer {
+                delivery: cause::delivery(&error.without_url()),
+                about: About::Peer,
+                sent_bytes,
+            },
+            None => {
                 // The link may have become slower than it was.
                 let slower = self.known.bytes_per_second.load(Relaxed) / 2;
                 let slower = slower.max(SLOWEST_BYTES_PER_SECOND);
                 self.known.bytes_per_second.store(slower, Relaxed);
-                Answer::nobody("no answer in time".to_owned(), sent_bytes)
+                self.connect_anew();
+                let reason = format!("no answer within {} s", within.as_secs());
+                Answer {
+                    delivery: Delivery::Busy {
+                        after: None,
+                        reason,
+                    },
+                    about: About::Peer,
+                    sent_bytes,
+                }
             }
         }
+    }
+
+    fn metered(&self, body: Bytes, waited: &Waited, turn: Turn) -> Metered {
+        Metered::new(body, Arc::clone(&self.meter), waited.clone(), turn)
     }
 
     async fn exchange(
@@ -219,7 +262,7 @@ impl Client {
         coding: Coding,
         id: &BatchId,
         sealed: &Sealed,
-        body: Bytes,
+        body: reqwest::Body,
     ) -> Result<Response, reqwest::Error> {
         let mut headers = self.headers.clone();
         if let Some(name) = coding.header() {
@@ -233,7 +276,7 @@ impl Client {
             headers.insert("petrel-items", HeaderValue::from(sealed.items()));
         }
         let mut response = self
-            .http
+            .http()
             .post(url(&self.base, sealed.signal()))
             .headers(headers)
             .body(body)
@@ -310,7 +353,7 @@ impl Client {
     fn timeout_for(&self, bytes: usize) -> Duration {
         let rate = self.known.bytes_per_second.load(Relaxed);
         let rate = rate.max(SLOWEST_BYTES_PER_SECOND);
-        self.timeout + Duration::from_millis(bytes as u64 * 1000 / rate)
+        self.config.timeout + Duration::from_millis(bytes as u64 * 1000 / rate)
     }
 
     /// A moving average over answered requests. The peer's own time is in it, so the rate is
@@ -327,11 +370,6 @@ impl Client {
             self.known.bytes_per_second.store(rate, Relaxed);
         }
     }
-
-    /// What is offered first, as configured.
-    pub fn preferred(&self) -> Coding {
-        self.preferred
-    }
 }
 
 struct Response {
@@ -341,17 +379,6 @@ struct Response {
 }
 
 impl Answer {
-    fn nobody(reason: String, sent_bytes: usize) -> Self {
-        Self {
-            delivery: Delivery::Busy {
-                after: None,
-                reason,
-            },
-            about: About::Peer,
-            sent_bytes,
-        }
-    }
-
     fn about_batch(refusal: Refusal, reason: String) -> Self {
         Self {
             delivery: Delivery::Refused(refusal, reason),
@@ -372,7 +399,7 @@ fn url(base: &str, signal: Signal) -> String {
     format!("{base}{}", signal.path())
 }
 
-fn headers(forward: &Forward) -> Result<HeaderMap, header::InvalidHeaderValue> {
+fn headers(forward: &Forward) -> Result<HeaderMap, ClientError> {
     let mut headers = forward.headers.clone();
     headers.insert(
         header::CONTENT_TYPE,
@@ -386,16 +413,18 @@ fn headers(forward: &Forward) -> Result<HeaderMap, header::InvalidHeaderValue> {
     Ok(headers)
 }
 
-/// An error with its causes, each once.
-fn chain(error: &dyn Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_words = cause.to_string();
-        if !words.contains(&cause_words) {
-            words = format!("{words}: {cause_words}");
+/// The outcome, unless a deadline passes that may move on meanwhile.
+async fn in_time<T>(work: impl Future<Output = T>, deadline: impl Fn() -> Instant) -> Option<T> {
+    tokio::pin!(work);
+    loop {
+        let until = deadline();
+        tokio::select! {
+            outcome = &mut work => return Some(outcome),
+            () = sleep_until(until) => {
+                if deadline() <= until {
+                    return None;
+                }
+            }
         }
-        source = cause.source();
     }
-    words
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::Backoff;
+use super::{Backoff, backoff::fraction};
 
 /// What keeps the gate closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ enum Gate {
 }
 
 impl Pace {
-    /// An open gate. After a parking answer it asks again every `parked_for`.
+    /// An open gate. After a parking answer it asks again after about `parked_for`.
     pub fn new(backoff: Backoff, parked_for: Duration) -> Self {
         Self {
             state: Mutex::new(State {
@@ -114,6 +114,18 @@ impl Pace {
         drop(self.enter().await);
     }
 
+    /// Opens the gate: everything is different now (another DSN, new certificates), and what was
+    /// sent before says nothing any more.
+    pub fn reset(&self) {
+        let mut state = self.lock();
+        state.gate = Gate::Open;
+        state.failures = 0;
+        state.trouble = None;
+        state.generation += 1;
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
     /// Why the gate is closed, and for how long still.
     pub fn trouble(&self) -> Option<(Trouble, Duration)> {
         let state = self.lock();
@@ -145,14 +157,15 @@ impl Pace {
             state.gate = Gate::Closed {
                 until: Instant::now() + wait(state.failures),
             };
+            state.trouble = Some(trouble);
         } else if let Gate::Closed { until } = state.gate {
             // Sent before the gate closed: the same trouble, but perhaps a later time to come.
             let later = Instant::now() + wait(0);
             state.gate = Gate::Closed {
                 until: until.max(later),
             };
+            state.trouble = Some(trouble);
         }
-        state.trouble = Some(trouble);
         drop(state);
         self.changed.notify_waiters();
     }
@@ -201,7 +214,9 @@ impl Pass<'_> {
         self.probe = false;
         let parked_for = self.pace.parked_for;
         let trouble = Trouble::Parked { reason };
-        self.pace.close(&self, trouble, |_| parked_for);
+        // Nobody asks for parked data: a fleet with one wrong token need not knock in step.
+        let spread = parked_for.mul_f64(0.75 + 0.5 * fraction());
+        self.pace.close(&self, trouble, |_| spread);
     }
 }
 
@@ -225,7 +240,7 @@ mod tests {
     use super::*;
 
     fn pace() -> Pace {
-        Pace::new(Backoff::default(), Duration::from_secs(300))
+        Pace::new(Backoff::default(), Duration::from_secs(60))
     }
 
     async fn passes(pace: &Pace) -> bool {
@@ -285,16 +300,28 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn parked_asks_again_after_five_minutes_and_says_why() {
+    async fn parked_asks_again_after_about_a_minute_and_says_why() {
         let pace = pace();
         pace.enter()
             .await
             .parked("HTTP 401: unknown token".to_owned());
-        tokio::time::advance(Duration::from_secs(299)).await;
+        tokio::time::advance(Duration::from_secs(44)).await;
         assert!(!passes(&pace).await);
         let (trouble, _) = pace.trouble().unwrap();
         assert!(matches!(trouble, Trouble::Parked { reason } if reason.contains("401")));
-        tokio::time::advance(Duration::from_secs(2)).await;
+        tokio::time::advance(Duration::from_secs(32)).await;
         assert!(passes(&pace).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_reset_everybody_passes_and_late_answers_close_nothing() {
+        let pace = pace();
+        let (parks, late) = (pace.enter().await, pace.enter().await);
+        parks.parked("HTTP 401: unknown token".to_owned());
+        pace.reset();
+        assert!(passes(&pace).await);
+        late.parked("HTTP 401: unknown token".to_owned());
+        assert!(passes(&pace).await);
+        assert_eq!(pace.trouble(), None);
     }
 }

@@ -1,15 +1,25 @@
 //! The binary itself: exit codes, words, signals.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use crate::harness::{Reply, Site, client, logs, until};
+use petrel_agent::telemetry::Report;
 use prost::Message as _;
+
+use crate::harness::{PATIENCE, Reply, Site, client, logs, until};
 
 fn agent(arguments: &[&str], config: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_petrel-agent"));
     command.args(arguments).arg("--config").arg(config);
-    command.env_remove("PETREL_DSN");
+    for name in [
+        "PETREL_DSN",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+    ] {
+        command.env_remove(name);
+    }
     command
 }
 
@@ -53,50 +63,212 @@ fn status_of_nobody_says_so() {
     assert!(words.contains("is it running?"), "{words}");
 }
 
-#[tokio::test]
-async fn sigterm_ends_it_with_0_and_what_was_acknowledged_is_delivered_by_the_next() {
-    let mut site = Site::with(|_| Reply::Echo).await;
-    site.peer.kill().await;
-    let log = site.spool_dir().with_extension("log");
-    let out = std::fs::File::create(&log).unwrap();
-    let mut child = agent(&["run"], &site.config_file())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(out)
-        .spawn()
-        .unwrap();
-    let mut http = None;
-    until("the agent says where it listens", || {
-        let text = std::fs::read_to_string(&log).unwrap();
-        http = text
-            .split_whitespace()
-            .find_map(|word| word.strip_prefix("http=").map(str::to_owned));
-        http.is_some()
-    })
-    .await;
-    let url = format!("http://{}/v1/logs", http.unwrap());
-    for n in 0..10 {
+/// A running agent in a process of its own.
+struct Process {
+    child: Child,
+    log: PathBuf,
+    http: String,
+    admin: String,
+}
+
+impl Process {
+    async fn start(site: &Site, environment: &[(&str, &str)]) -> Self {
+        let log = site.spool_dir().with_extension("log");
+        let out = std::fs::File::create(&log).unwrap();
+        let child = agent(&["run"], &site.config_file())
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(out)
+            .spawn()
+            .unwrap();
+        let word = |text: &str, key: &str| {
+            let mut words = text.split_whitespace();
+            words.find_map(|word| word.strip_prefix(key).map(|word| format!("http://{word}")))
+        };
+        let mut addresses = None;
+        until("the agent says where it listens", || {
+            let text = std::fs::read_to_string(&log).unwrap();
+            addresses = word(&text, "http=").zip(word(&text, "admin="));
+            addresses.is_some()
+        })
+        .await;
+        let (http, admin) = addresses.unwrap();
+        Self {
+            child,
+            log,
+            http,
+            admin,
+        }
+    }
+
+    async fn send(&self, record: &str) {
         let response = client()
-            .post(&url)
+            .post(format!("{}/v1/logs", self.http))
             .header("content-type", "application/x-protobuf")
-            .body(logs(&[&format!("record {n}")]).encode_to_vec())
+            .body(logs(&[record]).encode_to_vec())
             .send()
             .await
             .unwrap();
         assert_eq!(response.status().as_u16(), 200);
     }
-    let kill = Command::new("kill").arg(child.id().to_string()).status();
-    assert!(kill.unwrap().success());
-    let mut code = None;
-    until("it ends", || {
-        code = child.try_wait().unwrap();
-        code.is_some()
-    })
-    .await;
-    assert_eq!(code.and_then(|status| status.code()), Some(0));
+
+    async fn report(&self) -> Report {
+        petrel_agent::status::ask(&self.admin).await.unwrap()
+    }
+
+    /// Waits for a state of the report.
+    async fn shows(&self, what: &str, holds: impl Fn(&Report) -> bool) -> Report {
+        let look = async {
+            loop {
+                let report = self.report().await;
+                if holds(&report) {
+                    return report;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let shown = tokio::time::timeout(PATIENCE, look).await;
+        shown.unwrap_or_else(|_| panic!("waited in vain until {what}"))
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let kill = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// SIGTERM; returns the exit code.
+    async fn stop(mut self) -> Option<i32> {
+        self.signal("TERM");
+        let mut code = None;
+        until("it ends", || {
+            code = self.child.try_wait().unwrap();
+            code.is_some()
+        })
+        .await;
+        code.and_then(|status| status.code())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[tokio::test]
+async fn sigterm_ends_it_with_0_and_what_was_acknowledged_is_delivered_by_the_next() {
+    let mut site = Site::with(|_| Reply::Echo).await;
+    site.peer.kill().await;
+    let process = Process::start(&site, &[]).await;
+    for n in 0..10 {
+        process.send(&format!("record {n}")).await;
+    }
+    assert_eq!(process.stop().await, Some(0));
     site.peer.revive().await;
     let next = site.agent().await;
     next.delivered(10).await;
     assert_eq!(site.peer.stored_once().len(), 10);
     next.stop().await;
+}
+
+#[tokio::test]
+async fn parked_data_goes_at_once_when_a_reload_brings_another_dsn() {
+    let mut site = Site::with(|seen| {
+        if seen.header("uptrace-dsn").contains("//old@") {
+            return Reply::status(401);
+        }
+        Reply::Echo
+    })
+    .await;
+    site.token = "old".to_owned();
+    let process = Process::start(&site, &[]).await;
+    process.send("kept").await;
+    let report = process
+        .shows("it is parked", |report| report.forward.state == "parked")
+        .await;
+    assert!(report.forward.retry_seconds > Some(30.0), "{report:?}");
+    assert!(report.health.reasons[0].contains("401"), "{report:?}");
+    site.token = "new".to_owned();
+    site.config_file();
+    process.signal("HUP");
+    process
+        .shows("it is delivered", |report| report.signals[1].delivered == 1)
+        .await;
+    assert_eq!(site.peer.stored(), ["kept"]);
+    let log = process.log();
+    assert!(!log.contains("//old@") && !log.contains("//new@"), "{log}");
+    assert_eq!(process.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_bad_configuration_leaves_the_old_one_running_and_says_so() {
+    let mut site = Site::with(|_| Reply::Echo).await;
+    let process = Process::start(&site, &[]).await;
+    site.extra = "forward: { in_flite: 2 }\nprocessors: [ { plugin: gone.wasm } ]\n".to_owned();
+    let path = site.config_file();
+    process.signal("HUP");
+    let report = process
+        .shows("it has looked", |report| report.reload.is_some())
+        .await;
+    let error = report.reload.clone().unwrap().error.unwrap();
+    assert!(error.contains("did you mean \"in_flight\"?"), "{error}");
+    assert!(error.contains("gone.wasm"), "all of it is checked: {error}");
+    let page = petrel_agent::status::page(&report);
+    assert!(page.contains("reload     failed"), "{page}");
+    assert!(
+        process.log().contains("cannot be used"),
+        "{}",
+        process.log()
+    );
+    process.send("all the same").await;
+    process
+        .shows("it is delivered", |report| report.signals[1].delivered == 1)
+        .await;
+    // Mended, it is taken up; what needs a restart is named.
+    site.extra = "forward: { in_flight: 2 }\nlogging: { level: warn }\n".to_owned();
+    assert_eq!(site.config_file(), path);
+    process.signal("HUP");
+    let report = process
+        .shows("it is taken up", |report| {
+            report
+                .reload
+                .as_ref()
+                .is_some_and(|reload| reload.error.is_none())
+        })
+        .await;
+    assert_eq!(report.reload.unwrap().needs_restart, ["logging"]);
+    assert_eq!(process.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn the_service_manager_hears_that_it_is_ready_and_that_it_moves() {
+    let site = Site::with(|_| Reply::Echo).await;
+    let path = site.spool_dir().with_extension("notify");
+    let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
+    let environment = [
+        ("NOTIFY_SOCKET", path.to_str().unwrap()),
+        ("WATCHDOG_USEC", "60000000"),
+    ];
+    let process = Process::start(&site, &environment).await;
+    let mut heard = Vec::new();
+    let hear = async {
+        while !["READY=1", "WATCHDOG=1"]
+            .iter()
+            .all(|word| heard.contains(&(*word).to_owned()))
+        {
+            let mut message = [0; 256];
+            let length = socket.recv(&mut message).await.unwrap();
+            let text = String::from_utf8_lossy(&message[..length]).into_owned();
+            heard.extend(text.lines().map(str::to_owned));
+        }
+    };
+    tokio::time::timeout(PATIENCE, hear).await.unwrap();
+    assert_eq!(process.stop().await, Some(0));
 }

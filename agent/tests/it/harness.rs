@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::{IntoResponse as _, Response};
+use axum_server::tls_rustls::RustlsConfig;
 use http::{HeaderMap, StatusCode};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
@@ -19,6 +20,7 @@ use petrel_agent::telemetry::Report;
 use petrel_agent::{Agent, Config, Environment, Surroundings};
 use petrel_wire::{BatchId, SystemClock, otlp::response, unpack_zstd};
 use prost::Message as _;
+use rustls::ServerConfig;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -42,6 +44,8 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 pub(crate) struct Site {
     dir: TempDir,
     pub(crate) peer: Peer,
+    /// In the DSN.
+    pub(crate) token: String,
     /// Appended to the configuration.
     pub(crate) extra: String,
     pub(crate) timing: ForwardTiming,
@@ -49,9 +53,22 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn with(script: impl FnMut(&Seen) -> Reply + Send + 'static) -> Self {
+        Self::beside(Peer::start(script).await)
+    }
+
+    /// With a peer that speaks TLS.
+    pub(crate) async fn with_tls(
+        tls: ServerConfig,
+        script: impl FnMut(&Seen) -> Reply + Send + 'static,
+    ) -> Self {
+        Self::beside(Peer::start_tls(tls, script).await)
+    }
+
+    fn beside(peer: Peer) -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
-            peer: Peer::start(script).await,
+            peer,
+            token: "secret_token".to_owned(),
             extra: String::new(),
             timing: ForwardTiming {
                 backoff: Backoff {
@@ -59,6 +76,7 @@ impl Site {
                     most: Duration::from_millis(50),
                 },
                 parked_for: Duration::from_millis(50),
+                look_at_files: Duration::from_millis(50),
             },
         }
     }
@@ -66,11 +84,11 @@ impl Site {
     pub(crate) fn config_file(&self) -> PathBuf {
         let path = self.dir.path().join("agent.yaml");
         let text = format!(
-            "dsn: http://secret_token@{}\n\
+            "dsn: {}://{}@{}\n\
              receivers: {{ otlp: {{ grpc: {{ endpoint: 127.0.0.1:0 }}, http: {{ endpoint: 127.0.0.1:0 }} }} }}\n\
              admin: {{ endpoint: 127.0.0.1:0 }}\n\
              spool: {{ dir: ./spool }}\n{}",
-            self.peer.address, self.extra
+            self.peer.scheme, self.token, self.peer.address, self.extra
         );
         std::fs::write(&path, text).unwrap();
         path
@@ -86,6 +104,11 @@ impl Site {
         };
         let agent = Agent::start(config, surroundings).await.unwrap();
         Running { agent }
+    }
+
+    /// Writes a file beside the configuration.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.dir.path().join(name), text).unwrap();
     }
 
     pub(crate) fn spool_dir(&self) -> PathBuf {
@@ -271,24 +294,51 @@ struct Stage {
 /// An OTLP/HTTP endpoint that answers by a script and stores what it acknowledged.
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    pub(crate) scheme: &'static str,
     stage: Stage,
     server: JoinHandle<()>,
 }
 
-impl Peer {
-    async fn start(script: impl FnMut(&Seen) -> Reply + Send + 'static) -> Self {
-        let stage = Stage {
+impl Stage {
+    fn new(script: impl FnMut(&Seen) -> Reply + Send + 'static) -> Self {
+        Self {
             script: Arc::new(Mutex::new(Box::new(script))),
             seen: Arc::default(),
             stored: Arc::default(),
-        };
+        }
+    }
+}
+
+impl Peer {
+    async fn start(script: impl FnMut(&Seen) -> Reply + Send + 'static) -> Self {
+        let stage = Stage::new(script);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = serve(listener, stage.clone());
         Self {
             address,
+            scheme: "http",
             stage,
             server,
+        }
+    }
+
+    async fn start_tls(
+        tls: ServerConfig,
+        script: impl FnMut(&Seen) -> Reply + Send + 'static,
+    ) -> Self {
+        let stage = Stage::new(script);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let tls = RustlsConfig::from_config(Arc::new(tls));
+        let server = axum_server::from_tcp_rustls(listener, tls).unwrap();
+        let serve = server.serve(router(stage.clone()).into_make_service());
+        Self {
+            address,
+            scheme: "https",
+            stage,
+            server: tokio::spawn(async move { serve.await.unwrap() }),
         }
     }
 
@@ -320,11 +370,15 @@ impl Peer {
 }
 
 fn serve(listener: TcpListener, stage: Stage) -> JoinHandle<()> {
-    let router = Router::new()
+    let router = router(stage);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+}
+
+fn router(stage: Stage) -> Router {
+    Router::new()
         .fallback(answer)
         .layer(DefaultBodyLimit::disable())
-        .with_state(stage);
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+        .with_state(stage)
 }
 
 async fn answer(State(stage): State<Stage>, request: Request) -> Response {

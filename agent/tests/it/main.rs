@@ -7,7 +7,10 @@
     reason = "a harness that cannot go on fails its test"
 )]
 
+mod authority;
 mod binary;
 mod delivery;
 mod door;
 mod harness;
+mod tls;
+mod way;
