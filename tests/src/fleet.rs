@@ -162,12 +162,14 @@ impl Fleet {
     pub fn check_books(&self) -> anyhow::Result<()> {
         for edge in &self.edges {
             let of = |name: &str| edge.metric(&format!("petrel_agent_{name}"));
-            let settled = of("spooled_items")? + of("dropped_items")? + of("refused_items")?;
-            balance("admitted", of("admitted_items")?, settled)?;
-            let lost = of("spool_evicted_items")? + of("spool_corrupt_items")?;
-            let gone = of("spool_delivered_items")? + of("spool_rejected_items")?;
+            let settled = of("spooled_items_total")?
+                + of("dropped_items_total")?
+                + of("refused_items_total")?;
+            balance("admitted", of("admitted_items_total")?, settled)?;
+            let lost = of("spool_evicted_items_total")? + of("spool_corrupt_items_total")?;
+            let gone = of("spool_delivered_items_total")? + of("spool_rejected_items_total")?;
             let here = of("spool_here_items")?;
-            let spooled = of("spool_spooled_items")?;
+            let spooled = of("spool_spooled_items_total")?;
             balance("spooled", spooled, gone + lost + here)?;
             balance("given up", lost, 0.0)?;
         }

@@ -1,4 +1,8 @@
-//! The report in Prometheus's text format.
+//! The report in Prometheus's text format. Counters end in `_total`, as its conventions have it.
+//!
+//! The equations hold for the numbers of one page: `admitted_items_total = spooled_items_total +
+//! dropped_items_total + refused_items_total + in_hand_items`, and of the spool
+//! `spool_spooled_items_total = delivered + rejected + evicted + corrupt + spool_here_items`.
 
 use std::fmt::Write as _;
 
@@ -9,21 +13,25 @@ type PerSignal = (&'static str, &'static str, fn(&SignalReport) -> u64);
 
 const DOOR: [PerSignal; 5] = [
     (
-        "admitted_items",
+        "admitted_items_total",
         "Items let in: well-formed and within limits.",
         |s| s.admitted,
     ),
     (
-        "spooled_items",
+        "spooled_items_total",
         "Items made durable since the start.",
         |s| s.spooled_now,
     ),
-    ("dropped_items", "Items that processors took out.", |s| {
-        s.dropped
-    }),
-    ("refused_items", "Items given back to their senders.", |s| {
-        s.refused
-    }),
+    (
+        "dropped_items_total",
+        "Items that processors took out.",
+        |s| s.dropped,
+    ),
+    (
+        "refused_items_total",
+        "Items given back to their senders.",
+        |s| s.refused,
+    ),
     (
         "in_hand_items",
         "Items in processors or waiting for the disk.",
@@ -33,28 +41,30 @@ const DOOR: [PerSignal; 5] = [
 
 const DISK: [PerSignal; 6] = [
     (
-        "spool_spooled_items",
+        "spool_spooled_items_total",
         "Items ever made durable; survives restarts.",
         |s| s.spooled,
     ),
     (
-        "spool_delivered_items",
+        "spool_delivered_items_total",
         "Items acknowledged by the next hop.",
         |s| s.delivered,
     ),
     (
-        "spool_rejected_items",
+        "spool_rejected_items_total",
         "Items refused for good by the next hop.",
         |s| s.rejected,
     ),
     (
-        "spool_evicted_items",
+        "spool_evicted_items_total",
         "Items dropped at the disk bound.",
         |s| s.evicted,
     ),
-    ("spool_corrupt_items", "Items unreadable on disk.", |s| {
-        s.corrupt
-    }),
+    (
+        "spool_corrupt_items_total",
+        "Items unreadable on disk.",
+        |s| s.corrupt,
+    ),
     ("spool_here_items", "Items waiting or in flight.", |s| {
         s.here
     }),
@@ -72,7 +82,7 @@ pub fn metrics(report: &Report) -> String {
             page.sample(name, &[("signal", &signal.signal)], read(signal));
         }
     }
-    let name = "refused_requests";
+    let name = "refused_requests_total";
     page.head(name, "counter", "Requests that got no receipt, by reason.");
     for (reason, count) in &report.refused_requests {
         page.sample(name, &[("reason", reason)], count);
@@ -116,7 +126,7 @@ fn spool(page: &mut Page, report: &Report) {
         spool.oldest_seconds.unwrap_or(0.0),
     );
     page.one(
-        "spool_commits",
+        "spool_commits_total",
         "counter",
         "Group commits since the start.",
         spool.commits,
@@ -128,7 +138,7 @@ fn spool(page: &mut Page, report: &Report) {
         u8::from(spool.disk_failing),
     );
     page.one(
-        "spool_quarantined_files",
+        "spool_quarantined_files_total",
         "counter",
         "Damaged files that were set aside.",
         spool.quarantined_files,
@@ -139,28 +149,28 @@ fn forward(page: &mut Page, report: &Report) {
     let forward = &report.forward;
     let counters = [
         (
-            "forward_delivered_batches",
+            "forward_delivered_batches_total",
             "Batches acknowledged.",
             forward.delivered_batches,
         ),
         (
-            "forward_sent_bytes",
+            "forward_sent_bytes_total",
             "Bytes of all request bodies.",
             forward.sent_bytes,
         ),
-        ("forward_tries", "Requests sent.", forward.tries),
+        ("forward_tries_total", "Requests sent.", forward.tries),
         (
-            "forward_failures",
+            "forward_failures_total",
             "Requests without acknowledgement.",
             forward.failures,
         ),
         (
-            "forward_dead_batches",
+            "forward_dead_batches_total",
             "Batches set aside as dead letters.",
             forward.dead_batches,
         ),
         (
-            "forward_split_batches",
+            "forward_split_batches_total",
             "Batches cut in two for the peer.",
             forward.split_batches,
         ),
@@ -168,6 +178,12 @@ fn forward(page: &mut Page, report: &Report) {
     for (name, help, value) in counters {
         page.one(name, "counter", help, value);
     }
+    page.one(
+        "forward_limited_seconds_total",
+        "counter",
+        "Time that request bodies waited for forward.bandwidth.",
+        forward.limited_seconds,
+    );
     page.one(
         "forward_in_flight",
         "gauge",
@@ -186,21 +202,25 @@ fn forward(page: &mut Page, report: &Report) {
 fn processors(page: &mut Page, report: &Report) {
     type Read = fn(&super::ProcessorReport) -> f64;
     let columns: [(&str, &str, Read); 5] = [
-        ("processor_calls", "Batches processed.", |p| p.calls as f64),
+        ("processor_calls_total", "Batches processed.", |p| {
+            p.calls as f64
+        }),
         (
-            "processor_failures",
+            "processor_failures_total",
             "Traps, time-outs and refused answers.",
             |p| p.failures as f64,
         ),
-        ("processor_edits", "Values changed, made or deleted.", |p| {
-            p.edits as f64
-        }),
         (
-            "processor_dropped_items",
+            "processor_edits_total",
+            "Values changed, made or deleted.",
+            |p| p.edits as f64,
+        ),
+        (
+            "processor_dropped_items_total",
             "Items that a processor took out.",
             |p| p.dropped_items as f64,
         ),
-        ("processor_busy_seconds", "Time in the guest.", |p| {
+        ("processor_busy_seconds_total", "Time in the guest.", |p| {
             p.busy_seconds
         }),
     ];

@@ -109,7 +109,7 @@ async fn health_metrics_and_status_tell_the_same_story() {
     assert!(body.contains("degraded") && body.contains("401"), "{body}");
     let (_, metrics) = get("/metrics").await;
     for line in [
-        "petrel_agent_admitted_items{signal=\"logs\"} 2",
+        "petrel_agent_admitted_items_total{signal=\"logs\"} 2",
         "petrel_agent_spool_here_items{signal=\"logs\"} 2",
         "petrel_agent_forward_parked 1",
         "petrel_agent_health 1",
