@@ -353,7 +353,10 @@ impl Shared {
     /// There is work, and a long time ago somebody should have done a step of it.
     fn is_stuck(&self) -> bool {
         let closed = |(_, left): (_, Duration)| !left.is_zero();
-        if self.spool.stats().entries == 0
+        let stats = self.spool.stats();
+        if stats.entries == 0
+            // Another start would find the same disk.
+            || stats.disk_failing
             || self.pace.trouble().is_some_and(closed)
             || self.meter.rate() == Rate::Nothing
         {

@@ -16,12 +16,14 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
 
 use super::blame::{Blame, Tally};
-use super::{About, Answer, DISK_PAUSE, Pass, Shared, Trouble, cut};
+use super::{About, Answer, DEFERRED, DISK_PAUSE, Pass, Shared, Trouble, cut};
 
 /// A batch that failed so often while others passed is poison.
 const MOST_TRIES: u32 = 20;
 /// A batch that met a peer without time so often lets another one knock.
 const PATIENT_TRIES: u32 = 3;
+/// So many may stand aside for that at once: each holds its file on the disk against eviction.
+const MOST_ASIDE: usize = 4;
 /// A peer that has never acknowledged anything may refuse a batch so often before it is cut.
 const DOUBTFUL_TRIES: u32 = 3;
 
@@ -39,8 +41,8 @@ struct Standing {
     failures: u32,
     /// It fails while others pass.
     is_poison: bool,
-    /// It may wait by itself.
-    has_room: bool,
+    /// Batches that wait by themselves already; none if this was one of them.
+    waiting: usize,
     /// Whoever answered has acknowledged batches before.
     is_credible: bool,
 }
@@ -196,14 +198,16 @@ impl Shared {
             self.set_aside(lease, words);
             return Next::Done;
         }
-        let steps_aside = about == About::Batch || standing.failures >= PATIENT_TRIES;
-        let room = standing.has_room;
-        if about == About::Peer || !room {
+        let steps_aside = match about {
+            About::Batch => standing.waiting < DEFERRED,
+            About::Peer => standing.failures >= PATIENT_TRIES && standing.waiting < MOST_ASIDE,
+        };
+        if about == About::Peer || !steps_aside {
             self.say_once(&Trouble::Waiting {
                 reason: reason.clone(),
             });
         }
-        if steps_aside && room {
+        if steps_aside {
             if about == About::Peer || pass.is_probe() {
                 pass.failed(after, reason);
             }
@@ -289,10 +293,11 @@ impl Shared {
     }
 
     fn standing(&self, blame: &Blame, has_waited: bool, is_credible: bool) -> Standing {
+        let waiting = DEFERRED - self.deferred.available_permits();
         Standing {
             failures: blame.failures(),
             is_poison: blame.is_poison(MOST_TRIES) && is_credible,
-            has_room: has_waited || self.deferred.available_permits() > 0,
+            waiting: if has_waited { 0 } else { waiting },
             is_credible,
         }
     }
