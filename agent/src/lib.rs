@@ -17,12 +17,14 @@
 //!
 //! [`pipeline`] knows which stage feeds which. [`custody`] keeps the books: `admitted = spooled +
 //! dropped + refused`, and from there on the spool's: `spooled = delivered + rejected + evicted +
-//! corrupt + here`. [`telemetry`] and [`admin`] show them.
+//! corrupt + here`. [`telemetry`] and [`admin`] show them, and [`gaps`] tells the next hop what is
+//! missing.
 
 pub mod admin;
 pub mod config;
 pub mod custody;
 pub mod forward;
+pub mod gaps;
 pub mod pipeline;
 pub mod plugins;
 pub mod receive;

@@ -26,6 +26,7 @@ use crate::admin;
 use crate::config::{Config, ConfigError, Endpoint};
 use crate::custody::Books;
 use crate::forward::{Client, ClientError, ForwardTiming, Forwarder, Meter};
+use crate::gaps::Gaps;
 use crate::plugins::Plugins;
 use crate::receive::AgentDoor;
 use crate::reload::{ReloadError, Reloads, needs_restart};
@@ -77,6 +78,8 @@ pub struct Surroundings<B> {
     pub clock: Arc<dyn Clock>,
     /// How hard to try.
     pub timing: ForwardTiming,
+    /// How often to tell what was lost, if anything was.
+    pub tell_gaps: Duration,
     /// Called every second by the forward loop.
     pub beat: B,
 }
@@ -91,6 +94,7 @@ pub struct Agent {
     watch: Watch,
     addresses: Addresses,
     receivers: Vec<JoinHandle<()>>,
+    gaps: JoinHandle<()>,
     sealing: JoinHandle<()>,
     forwarding: JoinHandle<()>,
     admin: JoinHandle<()>,
@@ -119,6 +123,7 @@ impl Agent {
         let Surroundings {
             clock,
             timing,
+            tell_gaps,
             beat,
         } = surroundings;
         let bandwidth = config.forward.bandwidth.clone();
@@ -144,6 +149,12 @@ impl Agent {
             stop_forwarding.clone(),
         );
         let (seal, sealer) = Seal::new(spool.clone(), Arc::clone(&clock), seal_config(&config));
+        let gaps = Gaps::new(
+            spool.clone(),
+            sealer.clone(),
+            Arc::clone(&books),
+            Arc::clone(&clock),
+        );
         let door = AgentDoor::new(Arc::clone(&books), plugins.clone(), sealer);
         let refusals = door.refusals();
         let router = petrel_receiver::router(door, receiver_config(&config));
@@ -171,6 +182,7 @@ impl Agent {
             config,
             meter,
             receivers: receivers.into(),
+            gaps: tokio::spawn(gaps.run(tell_gaps, stop_receiving.clone())),
             sealing: tokio::spawn(seal.run()),
             forwarding: tokio::spawn(forwarder.run(beat)),
             admin: spawn_admin(admin_listener, watch.clone(), stop_admin.clone()),
@@ -240,11 +252,12 @@ impl Agent {
         for receiver in self.receivers {
             let _panicked = receiver.await;
         }
-        // The last handles of the sealer went with the receivers.
-        if tokio::time::timeout(LAST_GROUP, self.sealing)
-            .await
-            .is_err()
-        {
+        // The last handles of the sealer go with the receivers and the gaps.
+        let sealing = async {
+            let _panicked = self.gaps.await;
+            self.sealing.await
+        };
+        if tokio::time::timeout(LAST_GROUP, sealing).await.is_err() {
             warn!("the last group did not reach the disk in time; its senders got no receipt");
         }
         self.stop_forwarding.cancel();

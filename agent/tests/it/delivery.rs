@@ -211,6 +211,30 @@ async fn only_the_poisonous_items_of_a_batch_are_set_aside() {
 }
 
 #[tokio::test]
+async fn what_was_given_up_is_told_to_the_peer_once() {
+    let mut site = Site::with(|seen| {
+        if seen.records().iter().any(|r| r == "poison") {
+            return Reply::status(400);
+        }
+        Reply::Echo
+    })
+    .await;
+    site.tell_gaps = Duration::from_millis(20);
+    let agent = site.agent().await;
+    assert_eq!(agent.send(&["first"]).await, 200);
+    agent.delivered(1).await;
+    assert_eq!(agent.send(&["good", "poison"]).await, 200);
+    agent.delivered(3).await;
+    let mut stored = site.peer.stored();
+    stored.sort();
+    let told = "log records refused by the next hop: 1";
+    assert_eq!(stored, ["first", "good", told]);
+    let logs = agent.report().signals[1].clone();
+    assert_eq!((logs.admitted, logs.delivered, logs.rejected), (4, 3, 1));
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_peer_that_refuses_everything_costs_nothing() {
     let broken = Arc::new(AtomicBool::new(true));
     let script = Arc::clone(&broken);

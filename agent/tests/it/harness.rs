@@ -49,6 +49,8 @@ pub(crate) struct Site {
     /// Appended to the configuration.
     pub(crate) extra: String,
     pub(crate) timing: ForwardTiming,
+    /// How often agents tell what they have lost.
+    pub(crate) tell_gaps: Duration,
 }
 
 impl Site {
@@ -57,11 +59,11 @@ impl Site {
     }
 
     /// With a peer that speaks TLS.
-    pub(crate) async fn with_tls(
+    pub(crate) fn with_tls(
         tls: ServerConfig,
         script: impl FnMut(&Seen) -> Reply + Send + 'static,
     ) -> Self {
-        Self::beside(Peer::start_tls(tls, script).await)
+        Self::beside(Peer::start_tls(tls, script))
     }
 
     fn beside(peer: Peer) -> Self {
@@ -78,6 +80,7 @@ impl Site {
                 parked_for: Duration::from_millis(50),
                 look_at_files: Duration::from_millis(50),
             },
+            tell_gaps: Duration::from_secs(3600),
         }
     }
 
@@ -100,6 +103,7 @@ impl Site {
         let surroundings = Surroundings {
             clock: SystemClock::shared(),
             timing: self.timing,
+            tell_gaps: self.tell_gaps,
             beat: || {},
         };
         let agent = Agent::start(config, surroundings).await.unwrap();
@@ -323,10 +327,7 @@ impl Peer {
         }
     }
 
-    async fn start_tls(
-        tls: ServerConfig,
-        script: impl FnMut(&Seen) -> Reply + Send + 'static,
-    ) -> Self {
+    fn start_tls(tls: ServerConfig, script: impl FnMut(&Seen) -> Reply + Send + 'static) -> Self {
         let stage = Stage::new(script);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();

@@ -7,7 +7,7 @@ use crate::harness::{Reply, Site, until};
 async fn both_sides_show_certificates_and_the_peers_name_may_be_another() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let server = Authority::server(&theirs.issue("petrel.example", Valid::Now), Some(&ours));
-    let mut site = Site::with_tls(server, |_| Reply::Echo).await;
+    let mut site = Site::with_tls(server, |_| Reply::Echo);
     let client = ours.issue("agent", Valid::Now);
     site.write("ca.pem", &theirs.pem);
     site.write("cert.pem", &client.cert);
@@ -25,7 +25,7 @@ async fn both_sides_show_certificates_and_the_peers_name_may_be_another() {
 async fn the_older_place_of_the_ca_file_is_read_as_well() {
     let authority = Authority::new("theirs");
     let server = Authority::server(&authority.issue("127.0.0.1", Valid::Now), None);
-    let mut site = Site::with_tls(server, |_| Reply::Echo).await;
+    let mut site = Site::with_tls(server, |_| Reply::Echo);
     site.write("ca.pem", &authority.pem);
     site.extra = "forward: { ca_file: ca.pem }\n".to_owned();
     let agent = site.agent().await;
@@ -40,9 +40,9 @@ async fn trouble_with(issuer: &str, name: &str, valid: Valid) -> String {
     let other = Authority::new("other");
     let issuer = if issuer == "theirs" { &theirs } else { &other };
     let server = Authority::server(&issuer.issue(name, valid), None);
-    let mut site = Site::with_tls(server, |_| Reply::Echo).await;
+    let mut site = Site::with_tls(server, |_| Reply::Echo);
     site.write("ca.pem", &theirs.pem);
-    site.extra = "forward: { tls: { ca_file: ca.pem } }\n".to_owned();
+    "forward: { tls: { ca_file: ca.pem } }\n".clone_into(&mut site.extra);
     let agent = site.agent().await;
     assert_eq!(agent.send(&["kept"]).await, 200);
     until("it is parked", || agent.report().forward.state == "parked").await;
@@ -94,7 +94,7 @@ async fn a_renewed_certificate_is_taken_up_without_a_restart() {
         Authority::new("theirs"),
     );
     let server = Authority::server(&theirs.issue("127.0.0.1", Valid::Now), Some(&new));
-    let mut site = Site::with_tls(server, |_| Reply::Echo).await;
+    let mut site = Site::with_tls(server, |_| Reply::Echo);
     let (first, second) = (
         old.issue("agent", Valid::Now),
         new.issue("agent", Valid::Now),

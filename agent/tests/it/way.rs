@@ -48,7 +48,7 @@ async fn proxy(upstream: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
 async fn behind_a_proxy(credentials: &str) -> (Site, Arc<AtomicUsize>) {
     let authority = Authority::new("theirs");
     let server = Authority::server(&authority.issue("petrel.example", Valid::Now), None);
-    let mut site = Site::with_tls(server, |_| Reply::Echo).await;
+    let mut site = Site::with_tls(server, |_| Reply::Echo);
     let (proxy, tunnels) = proxy(site.peer.address).await;
     site.write("ca.pem", &authority.pem);
     site.extra = format!(
@@ -206,7 +206,7 @@ async fn a_connection_that_fell_silent_is_given_up_within_20_seconds() {
 async fn an_encrypted_one_as_well() {
     let authority = Authority::new("theirs");
     let server = Authority::server(&authority.issue("127.0.0.1", Valid::Now), None);
-    let mut site = Site::with_tls(server, |_| Reply::Echo).await;
+    let mut site = Site::with_tls(server, |_| Reply::Echo);
     site.write("ca.pem", &authority.pem);
     site.extra = "forward: { tls: { ca_file: ca.pem } }\n".to_owned();
     let took = time_to_get_past_silence(site).await;
