@@ -391,7 +391,7 @@ fn report(ended: Result<(), JoinError>) {
 
 #[cfg(test)]
 mod tests {
-    use petrel_spool::{Entry, ProjectId, SpoolConfig};
+    use petrel_spool::{Class, Entry, ProjectId, SpoolConfig};
     use petrel_wire::{Sealed, SystemClock};
 
     use super::*;
@@ -408,7 +408,7 @@ mod tests {
             accepted: clock.wall(),
             sealed: Sealed::pack(&testing::logs(3)),
         };
-        drop(spool.append(entry).await.unwrap());
+        drop(spool.append(entry, Class::Bulk).await.unwrap());
         let mut forward = Config::default().forward;
         forward.endpoint = Some(BaseUrl::parse("http://127.0.0.1:1").unwrap());
         forward.compression = Compression::Gzip;

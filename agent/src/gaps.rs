@@ -1,9 +1,9 @@
 //! Gaps: what this agent took and will never deliver, told to whoever reads the data.
 //!
 //! Counters on the agent's own port say how much is missing; nobody looks there. So whatever the
-//! books write off (evicted at the disk's bound, damaged on the disk, refused by the peer) becomes a log record of the agent's own, which goes the way of all data:
-//! counted, spooled, delivered. One record a signal and reason, at most once a minute. That such a
-//! record is lost itself is no news.
+//! books write off (evicted at the disk's bound, damaged on the disk, refused by the peer) becomes a
+//! log record of the agent's own, which goes the way of all data: counted, spooled, delivered. One
+//! record a signal and reason, at most once a minute. That such a record is lost itself is no news.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use crate::seal::Sealer;
 
 /// Between looks at the books.
 pub const EVERY: Duration = Duration::from_secs(60);
-/// `WARN` of the OpenTelemetry log data model.
-const WARN: u8 = 13;
+/// `ERROR` of the OpenTelemetry log data model: data is lost, and the spool keeps errors longest.
+const ERROR: u8 = 17;
 
 /// What may be written off, and the words for it.
 type Column = (&'static str, &'static str, fn(&SignalStats) -> u64);
@@ -146,8 +146,8 @@ fn records(gaps: &[Gap], agent: &str, epoch: u32, now: u64) -> String {
         json!({
             "timeUnixNano": now.to_string(),
             "observedTimeUnixNano": now.to_string(),
-            "severityNumber": WARN,
-            "severityText": "WARN",
+            "severityNumber": ERROR,
+            "severityText": "ERROR",
             "eventName": "petrel.agent.gap",
             "body": {"stringValue": format!("{what} {}: {items}", gap.words)},
             "attributes": [

@@ -88,7 +88,8 @@ impl<'a> Emitter<'a> {
     fn patch(&mut self, frame: u32, at: u32, length: u32, start: usize) {
         let end = self.arena.len();
         if let Some(growth) = self.growth.get_mut(frame as usize) {
-            *growth += (end - start) as i64 - i64::from(length);
+            let written = i64::try_from(end - start).unwrap_or(i64::MAX);
+            *growth += written - i64::from(length);
         }
         self.patches.push(Patch {
             at,

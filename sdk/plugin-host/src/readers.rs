@@ -14,6 +14,9 @@ use crate::registry::{ALL_SLOTS, TABLES, Table, field};
 /// pay for it themselves.
 const KNOWN_KEYS: usize = 4_096;
 
+/// By key, who wants to see it.
+type Known = HashMap<Box<[u8]>, Arc<Wanted>>;
+
 /// What plugins together want to see of a signal.
 #[derive(Debug)]
 pub(crate) struct Readers {
@@ -23,7 +26,7 @@ pub(crate) struct Readers {
     pub(crate) walk: Walk,
     /// How many built-in fields are read.
     pub(crate) fields: usize,
-    known: RwLock<[HashMap<Box<[u8]>, Arc<Wanted>>; TABLES]>,
+    known: RwLock<[Known; TABLES]>,
 }
 
 /// Who sees a column, and what has to be read for them.
@@ -99,7 +102,7 @@ pub(crate) enum Action {
 }
 
 impl Walk {
-    #[inline(always)]
+    #[inline]
     pub(crate) fn action(actions: &[Action; SLOTS], number: u32) -> Action {
         actions.get(number as usize).copied().unwrap_or_default()
     }

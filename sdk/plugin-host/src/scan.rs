@@ -77,7 +77,7 @@ impl<'a> Scan<'a> {
 impl Iterator for Scan<'_> {
     type Item = Part;
 
-    #[inline(always)]
+    #[inline]
     fn next(&mut self) -> Option<Part> {
         let start = self.at;
         if start >= self.end {
@@ -125,7 +125,7 @@ fn group(message: &[u8], start: usize) -> usize {
 }
 
 /// The varint at `at`, which moves behind it.
-#[inline(always)]
+#[inline]
 pub(crate) fn varint(message: &[u8], at: &mut usize) -> u64 {
     match message.get(*at) {
         Some(&byte) if byte < 0x80 => {

@@ -141,7 +141,7 @@ impl Sheet {
             let rows = &self.rows[table.index()];
             let mut stays = vec![false; rows.len()];
             each(next.rows[table.index()].as_deref(), rows.len(), |row| {
-                stays[row as usize] = true
+                stays[row as usize] = true;
             });
             let removed = &mut self.removed;
             each(

@@ -79,10 +79,17 @@ impl Run {
             }
         }
         // Its work goes on when the last request is answered.
-        wait_until(Duration::from_secs(30), "dead, or nothing left to do", || {
-            let waiting = self.site.edge.metric("petrel_agent_spool_entries");
-            Ok(!self.victim(victim).is_running() || waiting.is_ok_and(|entries| entries == 0.0))
-        })?;
+        wait_until(
+            Duration::from_secs(30),
+            "dead, or nothing left to do",
+            || {
+                let waiting = self.site.edge.metric("petrel_agent_spool_entries");
+                Ok(
+                    !self.victim(victim).is_running()
+                        || waiting.is_ok_and(|entries| entries == 0.0),
+                )
+            },
+        )?;
         self.deaths += u32::from(!self.victim(victim).is_running());
         match victim {
             Victim::Agent => {

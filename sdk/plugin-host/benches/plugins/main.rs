@@ -144,7 +144,7 @@ fn controls(batch: &Batch, rounds: u32, line: &dyn Fn(&str, f64, Option<f64>)) {
     for (name, keys) in [("pass-through", &[][..]), ("three keys", &SECRETS)] {
         let keys: Vec<String> = keys.iter().copied().map(String::from).collect();
         let cost = per_span(rounds.div_ceil(4), || {
-            drop(raw.process(batch.bytes(), &keys))
+            drop(raw.process(batch.bytes(), &keys));
         });
         line(&format!("control: prost in a guest, {name}"), cost, None);
     }
