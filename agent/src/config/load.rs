@@ -264,6 +264,9 @@ fn spool(section: &Section<'_>, config: &mut Config) {
         }
     }
     config.spool.min_free_bytes = section.parsed("min_free_bytes", size);
+    if let Some(percent) = section.parsed("live_percent", |text| count(text, 0, 100)) {
+        config.spool.live_percent = u8::try_from(percent).unwrap_or(100);
+    }
     if let Some(when_full) = section.choice(
         "when_full",
         &[

@@ -10,7 +10,7 @@ use crate::error::{Fault, FaultKind};
 use crate::layout::{Header, segment_name};
 use crate::owner::{Owner, Place, Request};
 use crate::segment::{Found, Segment};
-use crate::{Class, Entry, SpoolError};
+use crate::{Entry, SpoolError};
 
 /// One entry in flight once. Dropped unsettled, it goes back to the front.
 #[derive(Debug)]
@@ -82,8 +82,7 @@ impl Owner {
     /// Serves callers of `lease` as long as there are entries.
     pub(crate) fn hand_out_leases(&mut self) {
         while !self.lease_waiters.is_empty() && !self.is_resting() {
-            let next = Class::ALL.into_iter().find_map(|class| self.next_of(class));
-            let Some((place, attempts)) = next else {
+            let Some((place, attempts)) = self.next_to_lease() else {
                 return;
             };
             let Some(entry) = self.fetch(place) else {
@@ -106,18 +105,6 @@ impl Owner {
             // Nobody there any more: dropping the lease sends it back to us.
             let _caller_may_be_gone = waiter.reply.send(Ok(lease));
         }
-    }
-
-    /// The entry of a class that is leased next.
-    fn next_of(&mut self, class: Class) -> Option<(Place, u32)> {
-        self.shelves
-            .iter_mut()
-            .filter(|(_, shelf)| shelf.manifest.meta.class == class)
-            .find_map(|(segment, shelf)| {
-                let (seq, attempts) = shelf.available()?;
-                let segment = *segment;
-                Some((Place { segment, seq }, attempts))
-            })
     }
 
     pub(crate) fn id_of(&self, place: Place, entry: &Entry) -> BatchId {

@@ -32,6 +32,7 @@ mod handle;
 mod layout;
 mod lease;
 mod ledger;
+mod order;
 mod owner;
 mod ranges;
 mod recover;
@@ -80,6 +81,10 @@ pub struct SpoolConfig {
     pub min_free_bytes: Option<u64>,
     /// What happens at the bound.
     pub when_full: WhenFull,
+    /// While entries older than a minute wait, so many of a hundred leases are for the newest ones:
+    /// after an outage an onlooker sees the present at once and the past being filled in. Zero for
+    /// strictly oldest first. Cuts are always oldest first.
+    pub live_percent: u8,
 }
 
 impl SpoolConfig {
@@ -99,6 +104,7 @@ impl Default for SpoolConfig {
             max_bytes: 2 << 30,
             min_free_bytes: None,
             when_full: WhenFull::EvictOldest,
+            live_percent: 70,
         }
     }
 }
@@ -283,7 +289,8 @@ impl Spool {
         .await
     }
 
-    /// The oldest entry that is not in flight, [`Class::Keep`] first; waits until there is one.
+    /// An entry that is not in flight, [`Class::Keep`] first, in the order that
+    /// [`SpoolConfig::live_percent`] describes; waits until there is one.
     pub async fn lease(&self) -> Result<Lease, SpoolError> {
         let home = self.shared.requests.clone();
         self.ask(|reply| Request::Lease { home, reply }).await

@@ -17,6 +17,7 @@ use crate::cut::{CutWaiter, Outstanding};
 use crate::disk::Disk;
 use crate::evict::Extras;
 use crate::ledger::{Sender as LedgerSender, Window};
+use crate::order::Turns;
 use crate::room::Room;
 use crate::segment::Segment;
 use crate::settle::Dead;
@@ -109,6 +110,7 @@ pub(crate) struct Owner {
     pub(crate) shelves: BTreeMap<u64, Shelf>,
     /// In the order of [`Class::ALL`].
     pub(crate) streams: [Stream; 2],
+    pub(crate) turns: Turns,
     pub(crate) reader: Option<(u64, Segment)>,
     /// Windows of the active segment, not yet in the state file, and looked-up ones.
     pub(crate) ledger: HashMap<LedgerSender, Window>,
@@ -187,6 +189,7 @@ impl Owner {
             trust: Trust::Sure,
             shelves: found.shelves,
             streams: found.streams,
+            turns: Turns::default(),
             reader: None,
             ledger: found.ledger,
             cuts: found.cuts,

@@ -100,6 +100,11 @@ impl Shelf {
         (self.next <= self.manifest.last).then_some((self.next, 0))
     }
 
+    /// Whether somebody who asks for an entry of it may get one.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.returned.is_empty() || self.next <= self.manifest.last
+    }
+
     /// Whether nobody has this entry.
     pub(crate) fn is_free(&self, seq: u64) -> bool {
         let in_cut = self.in_cuts.contains(seq) && !self.returned.contains_key(&seq);

@@ -106,6 +106,8 @@ pub(crate) fn open_on(
         dir: "spool".into(),
         max_bytes,
         when_full,
+        // Their entries are of 1970.
+        live_percent: 0,
         ..SpoolConfig::default()
     };
     Spool::open_on(disk, config, tuning, SystemClock::shared())

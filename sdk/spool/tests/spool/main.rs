@@ -11,6 +11,7 @@ mod entries;
 mod failing_sync;
 mod formats;
 mod full_disk;
+mod order;
 mod power_cut;
 mod promises;
 mod sim_disk;

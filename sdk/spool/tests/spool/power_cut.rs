@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_spool::{Class, Cut, Entry, Lease, Spool, SpoolError, Tuning, WhenFull};
-use petrel_wire::{BatchId, Delivery};
+use petrel_spool::{Class, Cut, Entry, Lease, Spool, SpoolConfig, SpoolError, Tuning};
+use petrel_wire::{BatchId, Delivery, SystemClock};
 use tokio::task::JoinSet;
 
-use crate::entries::{Random, entry, from_agent, open_on, sealed, sum};
+use crate::entries::{Random, entry, from_agent, sealed, sum};
 use crate::sim_disk::SimDisk;
 
 /// What the spool owes us.
@@ -72,12 +72,12 @@ fn tuning() -> Tuning {
 
 fn open_spool(disk: &SimDisk, evicting: bool) -> Result<Spool, SpoolError> {
     let max_bytes = if evicting { 640 << 10 } else { 1 << 30 };
-    open_on(
-        Arc::new(disk.clone()),
+    let config = SpoolConfig {
         max_bytes,
-        WhenFull::EvictOldest,
-        tuning(),
-    )
+        ..SpoolConfig::at("spool")
+    };
+    let disk = Arc::new(disk.clone());
+    Spool::open_on(disk, config, tuning(), SystemClock::shared())
 }
 
 /// Random work until the power goes.
