@@ -4,15 +4,23 @@
 
 mod plugin;
 
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, Parser, Subcommand};
 
-/// Build, inspect and test what you add to Petrel.
+use plugin::diff::Paint;
+
+/// Make, build, inspect and test what you add to Petrel.
 #[derive(Debug, Parser)]
 #[command(name = "petrel", version, about)]
 struct Arguments {
+    /// Whether differences are coloured.
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
+    #[arg(long, hide = true, global = true, env = "NO_COLOR")]
+    no_color: Option<String>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -26,13 +34,58 @@ enum Verb {
 
 #[derive(Debug, Subcommand)]
 enum PluginVerb {
-    /// Build a Rust plugin into a component that agent and aggregator can load.
+    /// Make a directory with a plugin that builds, runs and has a test.
+    New {
+        /// Its name, and the directory's: lower-case letters, digits and dashes.
+        name: String,
+        /// What to write it in.
+        #[arg(long, value_enum, default_value_t = plugin::new::Language::Rust)]
+        lang: plugin::new::Language,
+        /// Depend on the SDK in this directory; default: a copy of it goes into the plugin's vendor/.
+        #[arg(long)]
+        sdk: Option<PathBuf>,
+    },
+    /// Build a plugin into a component that agent and aggregator can load.
     Build {
-        /// The directory with the plugin's Cargo.toml.
+        /// The plugin's directory.
+        #[arg(default_value = ".")]
         dir: PathBuf,
         /// Where the component goes; default: NAME.wasm in the plugin's target directory.
         #[arg(short, long)]
         output: Option<PathBuf>,
+    },
+    /// Build a plugin and run its golden cases in the host: cases/*/input.otlp.json and config.json
+    /// go in, expected.otlp.json must come out.
+    Test {
+        /// The plugin's directory.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+        /// Run this component instead of building one.
+        #[arg(long)]
+        component: Option<PathBuf>,
+        /// Write what comes out as what is expected.
+        #[arg(long)]
+        update: bool,
+    },
+    /// Run a component over OTLP: requests on standard input, what the agent would pass on comes out.
+    Run {
+        /// The component.
+        file: PathBuf,
+        /// JSON for `configure`, as under `config:` in agent.yaml.
+        #[arg(long, default_value = "{}")]
+        config: String,
+        /// The signal of a protobuf request; JSON says its own.
+        #[arg(long, value_enum)]
+        signal: Option<plugin::otlp::SignalName>,
+        /// Indented JSON instead of a line for each request.
+        #[arg(long)]
+        pretty: bool,
+    },
+    /// Watch a plugin: build it whenever it changes, run its cases and show what it edits.
+    Dev {
+        /// The plugin's directory.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
     },
     /// Say what a component is, what it may do and what it asks to see.
     Inspect {
@@ -44,25 +97,78 @@ enum PluginVerb {
     },
 }
 
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command's answer"
-)]
+/// What a verb has to say.
+#[derive(Debug, Default)]
+struct Answer {
+    /// For standard output.
+    out: Vec<u8>,
+    /// For people, on standard error.
+    notes: String,
+    /// It did what it should, and what it found is bad news.
+    failed: bool,
+}
+
+impl From<String> for Answer {
+    fn from(text: String) -> Self {
+        Self {
+            out: (text + "\n").into_bytes(),
+            ..Self::default()
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let Verb::Plugin(verb) = Arguments::parse().verb;
+    let arguments = Arguments::parse();
+    let paint = arguments.paint();
+    let Verb::Plugin(verb) = arguments.verb;
+    let (mut out, mut notes) = (std::io::stdout(), std::io::stderr());
     let answer = match verb {
-        PluginVerb::Build { dir, output } => plugin::build::run(&dir, output.as_deref()),
-        PluginVerb::Inspect { file, config } => plugin::inspect::run(&file, &config),
+        PluginVerb::New { name, lang, sdk } => {
+            plugin::new::run(&name, lang, sdk.as_deref()).map(Answer::from)
+        }
+        PluginVerb::Build { dir, output } => {
+            plugin::build::run(&dir, output.as_deref()).map(|built| Answer::from(built.to_string()))
+        }
+        PluginVerb::Test {
+            dir,
+            component,
+            update,
+        } => plugin::test::run(&dir, component.as_deref(), update, paint),
+        PluginVerb::Run {
+            file,
+            config,
+            signal,
+            pretty,
+        } => plugin::run::run(&file, &config, signal, pretty),
+        PluginVerb::Dev { dir } => {
+            plugin::dev::run(&dir, paint, &mut out).map(|()| Answer::default())
+        }
+        PluginVerb::Inspect { file, config } => {
+            plugin::inspect::run(&file, &config).map(Answer::from)
+        }
     };
     match answer {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
+        // A reader that goes away (`| head`) is no failure of ours.
+        Ok(answer) => {
+            notes.write_all(answer.notes.as_bytes()).ok();
+            out.write_all(&answer.out).and_then(|()| out.flush()).ok();
+            ExitCode::from(u8::from(answer.failed))
         }
         Err(error) => {
-            eprintln!("petrel: {error:#}");
+            writeln!(notes, "petrel: {error:#}").ok();
             ExitCode::FAILURE
+        }
+    }
+}
+
+impl Arguments {
+    fn paint(&self) -> Paint {
+        match self.color {
+            ColorChoice::Always => Paint::On,
+            ColorChoice::Auto if self.no_color.is_none() && std::io::stdout().is_terminal() => {
+                Paint::On
+            }
+            _ => Paint::Off,
         }
     }
 }

@@ -1,5 +1,14 @@
 //! `petrel plugin ...`: one verb a file.
 
 pub(crate) mod build;
+mod cases;
+pub(crate) mod dev;
+pub(crate) mod diff;
+mod host;
 pub(crate) mod inspect;
+pub(crate) mod new;
+pub(crate) mod otlp;
+pub(crate) mod run;
+mod sdk;
+pub(crate) mod test;
 mod toolchain;

@@ -143,7 +143,7 @@ impl<'a> Column<'a> {
     }
 
     /// The codes of its strings, bytes and JSON, one for each such value, without their rows.
-    pub fn codes(&self) -> impl Iterator<Item = Code> + 'a {
+    pub fn codes(&self) -> impl Iterator<Item = Code> + use<'a> {
         let Self { column, .. } = *self;
         let mixed = column.kinds.iter().zip(&column.words);
         let of_mixed = mixed

@@ -3,6 +3,7 @@
 //! Cargo makes a core module that carries its WIT in a custom section; `wit-component` turns that
 //! into a component whose imports are the capabilities it will ask for.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,13 +12,39 @@ use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package};
 
 use super::toolchain::{TARGET, Toolchain};
 
-/// Builds the plugin in `dir` and says where it is and how large.
-pub(crate) fn run(dir: &Path, output: Option<&Path>) -> anyhow::Result<String> {
+/// A component that was just built.
+#[derive(Debug)]
+pub(crate) struct Built {
+    name: String,
+    version: String,
+    /// The file.
+    pub(crate) component: PathBuf,
+    bytes: usize,
+}
+
+impl fmt::Display for Built {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "{} {} -> {} ({:.1} KiB)",
+            self.name,
+            self.version,
+            self.component.display(),
+            self.bytes as f64 / 1024.0
+        )
+    }
+}
+
+/// Builds the plugin in `dir`.
+pub(crate) fn run(dir: &Path, output: Option<&Path>) -> anyhow::Result<Built> {
     let manifest = dir.join("Cargo.toml");
     if !manifest.is_file() {
-        bail!("{} is not a plugin: it has no Cargo.toml", dir.display());
+        bail!(
+            "{} is not a plugin: it has no Cargo.toml; name a plugin's directory, or make one with\n\n    petrel plugin new NAME\n",
+            dir.display()
+        );
     }
-    let toolchain = Toolchain::find()?;
+    let toolchain = Toolchain::find(dir)?;
     let metadata = MetadataCommand::new()
         .manifest_path(&manifest)
         .no_deps()
@@ -26,8 +53,8 @@ pub(crate) fn run(dir: &Path, output: Option<&Path>) -> anyhow::Result<String> {
     let plugin = plugin_of(&metadata, &manifest)?;
     let status = toolchain
         .cargo_build()
-        .arg("--manifest-path")
-        .arg(&manifest)
+        // Here rustup's choice for the directory counts, as it does when cargo is run by hand.
+        .current_dir(dir)
         .args(["--package", &plugin.name])
         .arg("--target-dir")
         .arg(&metadata.target_directory)
@@ -52,13 +79,12 @@ pub(crate) fn run(dir: &Path, output: Option<&Path>) -> anyhow::Result<String> {
         PathBuf::from,
     );
     write(&output, &component)?;
-    Ok(format!(
-        "{} {} -> {} ({:.1} KiB)",
-        plugin.name,
-        plugin.version,
-        output.display(),
-        component.len() as f64 / 1024.0
-    ))
+    Ok(Built {
+        name: plugin.name.to_string(),
+        version: plugin.version.to_string(),
+        component: output,
+        bytes: component.len(),
+    })
 }
 
 fn plugin_of<'a>(metadata: &'a Metadata, manifest: &Path) -> anyhow::Result<&'a Package> {
@@ -95,7 +121,7 @@ fn componentize(module: &Path) -> anyhow::Result<Vec<u8>> {
         .and_then(wit_component::ComponentEncoder::encode)
         .with_context(|| {
             format!(
-                "{} cannot become a component; does the crate call wit_bindgen::generate! and export!?",
+                "{} cannot become a component; does the crate say petrel_plugin::export!(...)?",
                 module.display()
             )
         })

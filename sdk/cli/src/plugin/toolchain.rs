@@ -32,9 +32,14 @@ pub(crate) enum Toolchain {
 }
 
 impl Toolchain {
-    /// Looks for the target, asks rustup for it, then looks for Debian's packages.
-    pub(crate) fn find() -> anyhow::Result<Self> {
-        if has_target() || (rustup_adds_target() && has_target()) {
+    /// Looks for the target, asks rustup for it, then looks for Debian's packages. `dir` is the
+    /// plugin's: rustup may have been told to use another toolchain there.
+    pub(crate) fn find(dir: &Path) -> anyhow::Result<Self> {
+        if has_target(dir) {
+            return Ok(Self::Installed);
+        }
+        let rustup = rustup_adds_target(dir);
+        if rustup == Rustup::Added && has_target(dir) {
             return Ok(Self::Installed);
         }
         let linker = LINKERS.into_iter().find(|linker| runs(linker));
@@ -43,7 +48,10 @@ impl Toolchain {
             Some(linker) if sources && Path::new(DEBIAN_RUSTC).exists() => {
                 Ok(Self::Debian { linker })
             }
-            _ => bail!("{}", remedy()),
+            _ => bail!(
+                "{}",
+                remedy(&rustup, Path::new("/usr/bin/apt-get").exists())
+            ),
         }
     }
 
@@ -64,9 +72,10 @@ impl Toolchain {
     }
 }
 
-fn has_target() -> bool {
+fn has_target(dir: &Path) -> bool {
     Command::new("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
+        .current_dir(dir)
         .stderr(Stdio::null())
         .output()
         .ok()
@@ -75,13 +84,26 @@ fn has_target() -> bool {
         .is_some_and(|directory| Path::new(directory.trim()).is_dir())
 }
 
-fn rustup_adds_target() -> bool {
-    Command::new("rustup")
+/// What became of asking rustup for the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Rustup {
+    Missing,
+    Added,
+    /// Its words.
+    Failed(String),
+}
+
+fn rustup_adds_target(dir: &Path) -> Rustup {
+    let mut rustup = Command::new("rustup");
+    match rustup
         .args(["target", "add", TARGET])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+        .current_dir(dir)
+        .output()
+    {
+        Err(_) => Rustup::Missing,
+        Ok(output) if output.status.success() => Rustup::Added,
+        Ok(output) => Rustup::Failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+    }
 }
 
 fn runs(command: &str) -> bool {
@@ -94,13 +116,26 @@ fn runs(command: &str) -> bool {
 }
 
 /// The one command that helps here.
-fn remedy() -> String {
-    let command = if Path::new("/usr/bin/apt-get").exists() {
-        "apt-get install -y rustc-web rust-web-src lld-19"
-    } else {
-        "rustup target add wasm32-unknown-unknown"
+fn remedy(rustup: &Rustup, apt: bool) -> String {
+    let (what, command) = match rustup {
+        Rustup::Failed(words) => (
+            format!(
+                "rustup could not add {TARGET} ({words}); where its servers can be reached, run"
+            ),
+            format!("rustup target add {TARGET}"),
+        ),
+        _ if apt => (
+            format!("no Rust toolchain here can build for {TARGET}; install one with"),
+            "apt-get install -y rustc-web rust-web-src lld-19".into(),
+        ),
+        _ => (
+            format!("no Rust toolchain here can build for {TARGET}; install one with"),
+            format!(
+                "curl --proto '=https' -sSf https://sh.rustup.rs | sh -s -- -y --target {TARGET}"
+            ),
+        ),
     };
-    format!("no Rust toolchain here can build for {TARGET}; install one with\n\n    {command}\n")
+    format!("{what}\n\n    {command}\n")
 }
 
 #[cfg(test)]
@@ -109,8 +144,13 @@ mod tests {
 
     #[test]
     fn the_remedy_is_a_command_to_copy() {
-        let remedy = remedy();
-        assert!(remedy.contains("    apt-get install") || remedy.contains("    rustup target add"));
+        let failed = Rustup::Failed("error: no such host".into());
+        let words = remedy(&failed, true);
+        assert!(words.contains("no such host"), "{words}");
+        assert!(words.contains("\n    rustup target add wasm32-unknown-unknown\n"));
+        assert!(remedy(&Rustup::Missing, true).contains("\n    apt-get install -y rustc-web"));
+        let words = remedy(&Rustup::Missing, false);
+        assert!(words.contains("sh.rustup.rs | sh -s -- -y --target wasm32-unknown-unknown"));
     }
 
     #[test]

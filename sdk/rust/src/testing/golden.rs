@@ -5,12 +5,12 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::Tested;
+use super::{NOW_NS, Tested};
 use crate::Processor;
 
 /// Runs every case in `dir`: a folder with `input.otlp.json`, `expected.otlp.json` and, where the
-/// configuration is not empty, `config.json`. A file may hold several requests, one after the other.
-/// Panics with the first difference.
+/// configuration is not empty, `config.json`. A file may hold several requests, one after the other;
+/// they come a second apart. Panics with the first difference.
 pub fn golden<P: Processor>(dir: impl AsRef<Path>) {
     let dir = dir.as_ref();
     let list = fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
@@ -38,6 +38,7 @@ pub fn golden<P: Processor>(dir: impl AsRef<Path>) {
             "{name}: as many requests come out as go in"
         );
         for (index, (input, expected)) in input.iter().zip(&expected).enumerate() {
+            plugin.set_now_ns(NOW_NS + index as u64 * 1_000_000_000);
             let got = match plugin.run(input) {
                 Ok(got) => got,
                 Err(error) => panic!("{name}: request {index}: {error}"),

@@ -6,6 +6,8 @@
 //! base64 in both alphabets, `null` for "not there". Unknown keys are passed over, and of a key
 //! given twice the last value counts. What is wrong is named with its path, never with its value.
 
+mod write;
+
 use std::fmt;
 
 use base64::Engine as _;
@@ -16,6 +18,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::fields::{put_fixed32, put_fixed64, put_len, put_varint, put_varint_field};
 use super::schema::{self, Kind, Message, SLOTS, Spec};
 use crate::{Limits, Malformed, Signal};
+
+pub use write::{Layout, from_batch};
 
 /// Translates a request. What comes out is well-formed, but not yet checked against all limits.
 pub fn to_protobuf(signal: Signal, text: &[u8], limits: &Limits) -> Result<Vec<u8>, Malformed> {

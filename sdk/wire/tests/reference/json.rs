@@ -3,6 +3,7 @@
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use petrel_wire::otlp::json::{Layout, from_batch};
 use petrel_wire::otlp::view::{self, MetricData, Number, Value};
 use petrel_wire::{Batch, Limits, Malformed, Signal};
 use proptest::collection::vec;
@@ -54,6 +55,20 @@ proptest! {
         let (expected, items) = rebuild::from_reference(signal, &bytes).unwrap();
         prop_assert_eq!(batch.items() as usize, items);
         prop_assert_eq!(rebuild::from_views(&batch), expected, "{}", json);
+    }
+
+    #[test]
+    fn what_we_write_reads_back_as_what_it_was(
+        signal in prop_oneof![Just(Signal::Traces), Just(Signal::Logs), Just(Signal::Metrics)],
+        choices in vec(any::<u8>(), 0..2000),
+    ) {
+        let bytes = generate::request(signal, &mut Choices(&choices));
+        let before = Batch::from_protobuf(signal, bytes.into(), &Limits::default()).unwrap();
+        for layout in [Layout::Line, Layout::Indented] {
+            let json = from_batch(&before, layout);
+            let after = read(signal, &json).unwrap();
+            prop_assert_eq!(rebuild::from_views(&after), rebuild::from_views(&before), "{}", json);
+        }
     }
 
     #[test]

@@ -1,0 +1,116 @@
+//! Runs a component in the host that agent and aggregator have, over a few requests.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use petrel_plugin_host::{Chain, OnError, PluginLimits, PluginStats, ProcessorConfig, Verdict};
+use petrel_wire::{Batch, Clock, Limits, SystemClock, UnixNanos};
+use serde_json::Value;
+
+use super::otlp;
+
+/// Larger than the agent's default: whether that is wise is the operator's decision, not the tool's.
+const COMPONENT_BYTES: u64 = 64 << 20;
+const MEMORY_BYTES: usize = 128 << 20;
+
+/// A component, configured.
+#[derive(Debug)]
+pub(crate) struct Host {
+    chain: Chain,
+    clock: Option<Arc<Steps>>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Passed on; empty if everything was dropped.
+    Passed(Batch),
+    /// The plugin failed, in words.
+    Failed(String),
+}
+
+impl Host {
+    /// Loads `component` with the host's own clock.
+    pub(crate) fn load(component: &Path, config: Value) -> anyhow::Result<Self> {
+        Self::with(component, config, None)
+    }
+
+    /// Loads `component` with the clock of golden cases: it stands still during a request, and each
+    /// is a second after the one before.
+    pub(crate) fn load_for_cases(component: &Path, config: Value) -> anyhow::Result<Self> {
+        Self::with(component, config, Some(Arc::new(Steps::default())))
+    }
+
+    fn with(component: &Path, config: Value, clock: Option<Arc<Steps>>) -> anyhow::Result<Self> {
+        let stem = component.file_stem().unwrap_or_default();
+        let config = ProcessorConfig {
+            name: stem.to_string_lossy().into_owned(),
+            plugin: component.to_owned(),
+            // A failure must show here, whatever it would do to data.
+            on_error: Some(OnError::Closed),
+            config: if config.is_null() {
+                serde_json::json!({})
+            } else {
+                config
+            },
+            limits: PluginLimits {
+                component_bytes: COMPONENT_BYTES,
+                memory_bytes: MEMORY_BYTES,
+                ..PluginLimits::default()
+            },
+            ..ProcessorConfig::default()
+        };
+        let time = match &clock {
+            Some(steps) => Arc::clone(steps) as Arc<dyn Clock>,
+            None => SystemClock::shared(),
+        };
+        let chain = Chain::load_with_clock(&[config], None, Limits::default(), &time)?;
+        Ok(Self { chain, clock })
+    }
+
+    /// Runs it over one request.
+    pub(crate) fn process(&self, batch: Batch) -> anyhow::Result<Outcome> {
+        let signal = batch.signal();
+        let verdict = self.chain.process(batch);
+        if let Some(steps) = &self.clock {
+            steps.seconds.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(match verdict {
+            Verdict::Kept { batch, .. } => Outcome::Passed(batch),
+            Verdict::Dropped { .. } => Outcome::Passed(otlp::empty(signal)?),
+            Verdict::Refused { reason, .. } => {
+                Outcome::Failed(self.stats()?.last_error.unwrap_or(reason))
+            }
+        })
+    }
+
+    pub(crate) fn stats(&self) -> anyhow::Result<PluginStats> {
+        self.chain
+            .stats()
+            .into_iter()
+            .next()
+            .context("a chain of one has the figures of one")
+    }
+}
+
+/// When the first request of a case comes: the evening of 21 November 2024, UTC, as in the SDK.
+const START_NS: u64 = 1_732_215_600_000_000_000;
+
+/// The clock of golden cases. Deadlines are not told by it, so it may stand still.
+#[derive(Debug, Default)]
+struct Steps {
+    seconds: AtomicU64,
+}
+
+impl Clock for Steps {
+    fn wall(&self) -> UnixNanos {
+        UnixNanos(START_NS + self.seconds.load(Ordering::Relaxed) * 1_000_000_000)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.seconds.load(Ordering::Relaxed))
+    }
+}

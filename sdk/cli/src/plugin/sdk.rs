@@ -1,0 +1,119 @@
+//! The SDK for Rust, as a copy that goes into a plugin's `vendor/`: what it was written with stays
+//! with it, and it builds where no registry has it.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+macro_rules! files {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../rust/", $name)))),*]
+    };
+}
+
+/// All that a plugin needs of it: sources, contract, documentation.
+const FILES: [(&str, &str); 22] = files![
+    "README.md",
+    "src/about.rs",
+    "src/accel.rs",
+    "src/batch.rs",
+    "src/bindings.rs",
+    "src/column.rs",
+    "src/edits.rs",
+    "src/error.rs",
+    "src/guest.rs",
+    "src/lib.rs",
+    "src/log.rs",
+    "src/plan.rs",
+    "src/registry.rs",
+    "src/testing.rs",
+    "src/testing/apply.rs",
+    "src/testing/columns.rs",
+    "src/testing/golden.rs",
+    "src/testing/kernels.rs",
+    "src/testing/keys.rs",
+    "src/testing/rows.rs",
+    "wit/README.md",
+    "wit/plugin.wit",
+];
+const MANIFEST: &str = include_str!("../../../rust/Cargo.toml");
+/// Whose values the manifest takes over.
+const WORKSPACE: &str = include_str!("../../../../plugins/Cargo.toml");
+
+/// Writes the copy.
+pub(crate) fn vendor(into: &Path) -> anyhow::Result<()> {
+    let manifest = standalone(MANIFEST, WORKSPACE);
+    let files = FILES.iter().map(|(name, text)| (*name, *text));
+    for (name, text) in files.chain([("Cargo.toml", manifest.as_str())]) {
+        let file = into.join(name);
+        let parent = file.parent().unwrap_or(into);
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&file, text))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// A manifest that needs no workspace: what it inherits stands in it. Lints are the SDK's own affair.
+fn standalone(manifest: &str, workspace: &str) -> String {
+    let mut out = String::new();
+    let mut section = "";
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        }
+        let inherited = line.strip_suffix(".workspace = true");
+        let value = inherited.and_then(|name| value(workspace, section, name));
+        match (inherited, value) {
+            _ if section == "[lints]" || line.starts_with("workspace = ") => {}
+            (Some(name), Some(value)) => out.extend([name, " = ", value, "\n"]),
+            _ => out.extend([line, "\n"]),
+        }
+    }
+    out
+}
+
+/// What `[workspace.package]` or `[workspace.dependencies]` says of `name`.
+fn value<'a>(workspace: &'a str, section: &str, name: &str) -> Option<&'a str> {
+    let heading = format!("[workspace.{}", section.strip_prefix('[')?);
+    let mut lines = workspace
+        .lines()
+        .skip_while(|line| *line != heading)
+        .skip(1);
+    let line = lines
+        .by_ref()
+        .take_while(|line| !line.starts_with('['))
+        .find(|line| line.split(' ').next() == Some(name))?;
+    line.split_once(" = ").map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_has_every_source_file_of_the_sdk() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rust");
+        let mut open = vec![root.join("src"), root.join("wit")];
+        while let Some(dir) = open.pop() {
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    open.push(path);
+                } else {
+                    let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
+                    assert!(FILES.iter().any(|(known, _)| *known == name), "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn its_manifest_inherits_nothing() {
+        let manifest = standalone(MANIFEST, WORKSPACE);
+        assert!(!manifest.contains("workspace"), "{manifest}");
+        assert!(manifest.contains("\nedition = \"2024\"\n"));
+        assert!(manifest.contains("\nwit-bindgen = { version = "));
+    }
+}

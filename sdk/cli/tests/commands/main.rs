@@ -1,0 +1,13 @@
+//! `petrel plugin` as people use it: by its commands.
+
+mod readme;
+mod run;
+
+use std::path::PathBuf;
+
+/// A path in this repository.
+fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path)
+}
