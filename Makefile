@@ -8,6 +8,7 @@ UI       := aggregator/ui
 ENGINE   := target/engine/libchdb.so
 REDACT   := target/plugins/redact.wasm
 GUESTS   := target/plugins/columns.wasm target/plugins/raw.wasm
+PLUGINS  := $(patsubst plugins/%/Cargo.toml,target/plugins/%.wasm,$(wildcard plugins/*/Cargo.toml))
 UI_STAMP := target/stamps/ui-dist
 UI_DEPS  := target/stamps/ui-modules
 UI_FILES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
@@ -38,8 +39,8 @@ $(ENGINE): packaging/engine/fetch.sh packaging/engine/package.json packaging/eng
 
 # Built by our own tool, from whichever profile the calling target has just built.
 CLI := target/debug/petrel
-$(REDACT): $(shell find plugins wit -type f -not -path '*/target/*' 2>/dev/null)
-	$(CLI) plugin build plugins/redact -o $@
+target/plugins/%.wasm: $(shell find plugins wit sdk/rust -type f -not -path '*/target/*' 2>/dev/null)
+	$(CLI) plugin build plugins/$* -o $@
 	@touch $@
 
 # Guests that only measurements need.
@@ -69,6 +70,8 @@ test: prepare-test check-rust check-ui test-ui test-rust longest
 check-rust: prepare $(UI_STAMP)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cd plugins && cargo fmt --all --check
+	cd plugins && cargo clippy --workspace --all-targets --locked -- -D warnings
 
 check-ui: $(UI_DEPS)
 	cd $(UI) && npm run --silent typecheck && npm run --silent lint
@@ -79,11 +82,12 @@ test-ui: $(UI_STAMP)
 # Binaries and tests together: the same features for all, so nothing is compiled twice.
 binaries: prepare-test $(ENGINE) $(UI_STAMP)
 	cargo build --workspace --bins --tests --locked
-	$(MAKE) --no-print-directory $(REDACT)
+	$(MAKE) --no-print-directory $(PLUGINS)
 
 # Units, properties, power cuts; then both binaries with real SDKs and a real browser.
 test-rust: binaries
 	INSTA_UPDATE=no cargo test --workspace --locked
+	cd plugins && cargo test --workspace --locked
 
 # Half an hour of faults against a fleet; then death at any system call, the power cuts of a file
 # system, and twenty thousand power cuts of a simulated disk.

@@ -2,6 +2,7 @@
 
 mod readme;
 mod run;
+mod shipped;
 
 use std::path::PathBuf;
 
