@@ -2,7 +2,7 @@
 
 use petrel_plugin::prelude::*;
 
-use crate::patterns::{KEYS, PATTERNS};
+use crate::patterns::{IBAN, KEYS, PATTERNS};
 
 /// What an operator may write, for forms and editors.
 pub const SCHEMA: &str = r#"{
@@ -30,6 +30,11 @@ pub const SCHEMA: &str = r#"{
       },
       "description": "What is replaced inside texts. Absent = the default ones."
     },
+    "allow_keys": {
+      "type": "array",
+      "items": { "type": "string" },
+      "description": "Attribute keys that are left alone, whatever keys and patterns say: exact, or with * at either end. With keys [\"*\"] nothing else is passed on."
+    },
     "replacement": { "type": "string", "maxLength": 256, "default": "[redacted]" }
   }
 }"#;
@@ -43,6 +48,7 @@ const MAX_REPLACEMENT_BYTES: usize = 256;
 pub struct Config {
     keys: Vec<String>,
     patterns: Vec<Pattern>,
+    allow_keys: Vec<String>,
     /// What stands in place of what was found.
     pub replacement: String,
 }
@@ -65,6 +71,7 @@ impl Default for Config {
         Self {
             keys: vec![DEFAULT.into()],
             patterns: vec![Pattern::Named(DEFAULT.into())],
+            allow_keys: Vec::new(),
             replacement: "[redacted]".into(),
         }
     }
@@ -86,28 +93,33 @@ impl Config {
         Ok(())
     }
 
-    /// One rule for all keys, in the host's spelling.
+    /// One rule for all keys that are hidden, in the host's spelling.
     pub fn rule(&self) -> Result<Option<String>> {
         let mut keys = Vec::new();
         for key in &self.keys {
             if key == DEFAULT {
                 keys.extend(KEYS);
-            } else if key.is_empty() || key.contains('|') {
-                return Err(Error::config(format!(
-                    "config.keys: {key:?} is not an attribute key, such as \"password\" or \"*.secret\""
-                )));
-            } else if key.trim_matches('*').contains('*') {
-                return Err(Error::config(format!(
-                    "config.keys: in {key:?} a * may stand at either end only"
-                )));
             } else {
-                keys.push(key);
+                keys.push(checked("keys", key)?);
             }
         }
         Ok((!keys.is_empty()).then(|| keys.join("|")))
     }
 
-    /// Patterns in the host's syntax.
+    /// Rules for keys that are left alone.
+    pub fn allowed(&self) -> Result<Vec<String>> {
+        let keys = self.allow_keys.iter();
+        keys.map(|key| checked("allow_keys", key).map(str::to_ascii_lowercase))
+            .collect()
+    }
+
+    /// Whether IBANs are wanted.
+    pub fn has_iban(&self) -> bool {
+        let is_it = |pattern: &Pattern| matches!(pattern, Pattern::Named(name) if name == IBAN.0);
+        self.patterns.iter().any(is_it)
+    }
+
+    /// Patterns in the host's syntax, without that for IBANs.
     pub fn patterns(&self) -> Result<Vec<String>> {
         let mut patterns = Vec::new();
         for pattern in &self.patterns {
@@ -116,6 +128,7 @@ impl Config {
                     let on = PATTERNS.iter().filter(|(_, _, on)| *on);
                     patterns.extend(on.map(|(_, pattern, _)| String::from(*pattern)));
                 }
+                Pattern::Named(name) if name == IBAN.0 => {}
                 Pattern::Named(name) => patterns.push(named(name)?.into()),
                 Pattern::Own(own) => patterns.push(own.regex.clone()),
             }
@@ -124,10 +137,25 @@ impl Config {
     }
 }
 
+fn checked<'a>(list: &str, key: &'a str) -> Result<&'a str> {
+    if key.is_empty() || key.contains('|') {
+        return Err(Error::config(format!(
+            "config.{list}: {key:?} is not an attribute key, such as \"password\" or \"*.secret\""
+        )));
+    }
+    if key.trim_matches('*').contains('*') {
+        return Err(Error::config(format!(
+            "config.{list}: in {key:?} a * may stand at either end only"
+        )));
+    }
+    Ok(key)
+}
+
 fn named(name: &str) -> Result<&'static str> {
     let pattern = PATTERNS.iter().find(|(known, _, _)| *known == name);
     pattern.map(|(_, pattern, _)| *pattern).ok_or_else(|| {
-        let known: Vec<_> = PATTERNS.iter().map(|(known, _, _)| *known).collect();
+        let mut known: Vec<_> = PATTERNS.iter().map(|(known, _, _)| *known).collect();
+        known.push(IBAN.0);
         Error::config(format!(
             "config.patterns has no {name:?}; it knows {}, and {{\"regex\": \"...\"}} for your own",
             known.join(", ")
@@ -184,7 +212,8 @@ mod tests {
         assert!(error(json!({"patterns": ["mail"]})).contains("email, card"));
         assert!(error(json!({"patterns": [5]})).contains("a name or {"));
         assert!(error(json!({"patterns": [{"regex": "("}]})).contains("unclosed"));
-        assert!(error(json!({"keys": ["a*b"]})).contains("either end"));
+        assert!(error(json!({"keys": ["a*b"]})).contains("config.keys: in \"a*b\""));
+        assert!(error(json!({"allow_keys": [""]})).contains("config.allow_keys"));
         assert!(error(json!({"keys": [], "patterns": []})).contains("nothing to redact"));
         let long = "x".repeat(300);
         assert!(error(json!({"replacement": long})).contains("at most 256 bytes"));

@@ -68,10 +68,31 @@ pub fn redact(
     slot: Slot,
     replacement: &str,
 ) {
+    let (from, to) = redact_dict(patterns, keys, slot, replacement);
+    edits.replace_many(slot, from, to);
+}
+
+/// What [`redact`] would replace, for plugins that want to have a look: strings and what they become.
+pub fn redacted(
+    patterns: Option<Patterns>,
+    keys: Option<Keys>,
+    slot: Slot,
+    replacement: &str,
+) -> Vec<(Code, Code)> {
+    let (from, to) = redact_dict(patterns, keys, slot, replacement);
+    let pairs = from.into_iter().zip(to);
+    pairs.map(|(from, to)| (Code(from), Code(to))).collect()
+}
+
+fn redact_dict(
+    patterns: Option<Patterns>,
+    keys: Option<Keys>,
+    slot: Slot,
+    replacement: &str,
+) -> (Vec<u32>, Vec<u32>) {
     let patterns = patterns.map_or(NO_SET, |patterns| patterns.0);
     let keys = keys.map_or(NO_SET, |keys| keys.0);
-    let (from, to) = host::redact_dict(patterns, keys, slot.0, replacement);
-    edits.replace_many(slot, from, to);
+    host::redact_dict(patterns, keys, slot.0, replacement)
 }
 
 /// A 64-bit hash of each string, for sampling and sketches. Whoever knows the seed can make strings

@@ -28,6 +28,8 @@ pub enum New<'a> {
     Code(Code),
     /// An array or a map, as JSON text.
     Json(&'a str),
+    /// As [`New::Json`], of a string that there is already.
+    JsonCode(Code),
     /// Bytes.
     Bytes(&'a [u8]),
     /// A truth value.
@@ -201,6 +203,7 @@ impl Edits {
             New::Text(text) => (kind::STRING, self.text(text).0.into()),
             New::Code(code) => (kind::STRING, code.0.into()),
             New::Json(text) => (kind::JSON, self.text(text).0.into()),
+            New::JsonCode(code) => (kind::JSON, code.0.into()),
             New::Bytes(bytes) => (kind::BYTES, self.intern(bytes).0.into()),
             New::Bool(value) => (kind::BOOL, value.into()),
             New::Int(value) => (kind::INT, value.cast_unsigned()),
