@@ -237,9 +237,9 @@ impl Default for Ingest {
     fn default() -> Self {
         Self {
             max_request_bytes: 64 << 20,
-            memory_bytes: 256 << 20,
+            memory_bytes: 128 << 20,
             journal_bytes: 4 << 30,
-            max_connections: 8192,
+            max_connections: 16_384,
         }
     }
 }

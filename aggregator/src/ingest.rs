@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use petrel_receiver::{Arrival, Door, Head, Receipt, Refused};
-use petrel_spool::{Class, Entry, Spool};
+use petrel_spool::{Class, Entry, Spool, SpoolError};
 use petrel_wire::{Batch, Clock, Sealed, Signal, otlp::view};
 use tracing::debug;
 
 mod counters;
+mod full;
 mod recent;
 
 pub use counters::Counters;
@@ -19,6 +20,8 @@ pub(crate) use counters::{header, line};
 pub use recent::{Recent, RecentArrival};
 
 use crate::auth::{Auth, Directory, Scope};
+
+use full::Full;
 
 /// Batches up to this size are packed where they are.
 const SMALL_BYTES: usize = 64 << 10;
@@ -36,6 +39,7 @@ struct Shared<D> {
     clock: Arc<dyn Clock>,
     recent: Recent,
     counters: Counters,
+    full: Full,
 }
 
 impl<D> Clone for Ingest<D> {
@@ -56,6 +60,7 @@ impl<D: Directory> Ingest<D> {
                 clock,
                 recent,
                 counters: Counters::default(),
+                full: Full::default(),
             }),
         }
     }
@@ -63,6 +68,13 @@ impl<D: Directory> Ingest<D> {
     /// What came and what was answered, since the start.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// Whether the journal has just refused for want of room.
+    pub fn is_full(&self) -> bool {
+        let shared = &self.shared;
+        let used = || shared.journal.stats().used_bytes;
+        shared.full.still(shared.clock.monotonic(), used)
     }
 
     /// Who may come in.
@@ -88,7 +100,15 @@ impl<D: Directory> Door for Ingest<D> {
     type Permit = Scope;
 
     async fn admit(&self, head: &Head) -> Result<Scope, Refused> {
-        self.shared.auth.scope(head).await
+        let scope = self.shared.auth.scope(head).await?;
+        if self.is_full() {
+            return Err(Refused::disk("the journal is full; the store is behind"));
+        }
+        Ok(scope)
+    }
+
+    fn tenant(&self, scope: &Scope) -> u32 {
+        scope.project().0
     }
 
     async fn accept(
@@ -126,6 +146,11 @@ impl<D: Directory> Door for Ingest<D> {
             }
             Err(why) => {
                 debug!(error = ?why, %signal, items, "the journal does not take a batch");
+                if let SpoolError::Full { .. } = why {
+                    let used_bytes = self.shared.journal.stats().used_bytes;
+                    let now = self.shared.clock.monotonic();
+                    self.shared.full.note(now, used_bytes);
+                }
                 let refused = why.into();
                 self.note(scope, head, seen, Some(&refused));
                 Err(refused)

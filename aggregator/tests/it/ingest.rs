@@ -18,7 +18,8 @@ use petrel_spool::{ProjectId, Spool, SpoolConfig, WhenFull};
 use petrel_wire::{AgentId, Batch, BatchId, Limits, Sealed, Signal, SystemClock, Token};
 use prost::Message as _;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::sender::{Answer, post};
@@ -46,6 +47,10 @@ struct Doors {
 
 impl Doors {
     async fn open(max_bytes: u64) -> Self {
+        Self::open_with(max_bytes, ReceiverConfig::default()).await
+    }
+
+    async fn open_with(max_bytes: u64, receiver: ReceiverConfig) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = SystemClock::shared();
         let config = SpoolConfig {
@@ -59,7 +64,7 @@ impl Doors {
         let recent = Recent::new();
         let auth = Auth::new(tokens, Arc::clone(&clock));
         let ingest = Ingest::new(auth, journal.clone(), clock, recent.clone());
-        let router = petrel_receiver::router(ingest.clone(), ReceiverConfig::default());
+        let router = petrel_receiver::router(ingest.clone(), receiver);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (addr, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let serving = ServeConfig::default();
@@ -254,6 +259,68 @@ async fn a_full_journal_refuses_with_a_time_to_come_again_and_keeps_what_it_took
         return;
     }
     panic!("{accepted} requests were taken and the journal is not full");
+}
+
+#[tokio::test]
+async fn a_project_that_floods_the_door_does_not_keep_another_one_out() {
+    const BODY: usize = 10 << 10;
+    const PLACES: usize = 40;
+    let receiver = ReceiverConfig {
+        budget_bytes: (PLACES * BODY) as u64,
+        limits: Limits {
+            request_bytes: BODY,
+            ..Limits::default()
+        },
+        ..ReceiverConfig::default()
+    };
+    let doors = Doors::open_with(256 << 20, receiver).await;
+    // A sender that has announced a body holds its place, and is told at once when there is none.
+    let announce = async |token: &str| {
+        let mut stream = TcpStream::connect(doors.addr).await.unwrap();
+        let head = format!(
+            "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\
+             uptrace-dsn: http://{token}@h\r\ncontent-length: {BODY}\r\nexpect: 100-continue\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let length = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).to_lowercase();
+        (stream, answer)
+    };
+    let (modest, answer) = announce("two").await;
+    assert!(answer.starts_with("http/1.1 100"), "{answer}");
+    drop(modest);
+    let mut flood = Vec::new();
+    let refusal = loop {
+        let (stream, answer) = announce("one").await;
+        if !answer.starts_with("http/1.1 100") {
+            break answer;
+        }
+        flood.push(stream);
+    };
+    assert!(refusal.starts_with("http/1.1 429"), "{refusal}");
+    assert!(refusal.contains("\r\nretry-after: "), "{refusal}");
+    assert!(flood.len() >= PLACES / 2, "{}", flood.len());
+    // Half of a fair share of two is a quarter, and it is still there.
+    let mut modest = Vec::new();
+    for _ in 0..PLACES / 4 {
+        let (stream, answer) = announce("two").await;
+        assert!(answer.starts_with("http/1.1 100"), "{answer}");
+        modest.push(stream);
+    }
+    // A whole request of the modest one goes through to the journal meanwhile.
+    drop(modest.pop());
+    let mut answer = doors
+        .send(&[PROTOBUF, ("uptrace-dsn", "http://two@h")], &spans(9))
+        .await;
+    while answer.status == 429 {
+        // The place that was given up is noticed when its connection is.
+        answer = doors
+            .send(&[PROTOBUF, ("uptrace-dsn", "http://two@h")], &spans(9))
+            .await;
+    }
+    assert_eq!(answer.status, 200);
+    assert_eq!(doors.journal.stats().by_signal[0].spooled, 9);
 }
 
 #[tokio::test]

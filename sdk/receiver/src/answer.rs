@@ -130,6 +130,14 @@ impl Refused {
         }
     }
 
+    /// This sender has more than its part, to come again in one to five seconds.
+    pub fn throttled(reason: impl Into<String>) -> Self {
+        Self::Throttled {
+            after: Duration::from_secs(1 + spread(5)),
+            reason: reason.into(),
+        }
+    }
+
     /// The disk refuses; it takes longer to recover than memory: ten to thirty seconds.
     pub fn disk(reason: impl Into<String>) -> Self {
         Self::Busy {

@@ -7,7 +7,11 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
-use crate::{ReceiverConfig, Refused, budget::Share};
+use crate::{
+    ReceiverConfig, Refused,
+    budget::Share,
+    inflate::{Coding, first_output_bytes},
+};
 
 /// How much is reserved at once while the length is unknown.
 const STEP: usize = 64 << 10;
@@ -70,11 +74,14 @@ impl Incoming {
         }
     }
 
-    /// Everything, which is at most `cap` bytes; `length` is what the sender announced.
+    /// Everything, which is at most `cap` bytes; `length` is what the sender announced. With a
+    /// length, room for what is in it is reserved as well, before anything is read: a request that
+    /// is refused after it was read has cost its sender, the link and us the most.
     pub(crate) async fn read_all(
         &mut self,
         length: Option<u64>,
         cap: usize,
+        coding: Coding,
         share: &mut Share,
     ) -> Result<Bytes, Refused> {
         let too_large = || {
@@ -88,6 +95,7 @@ impl Incoming {
             if length > cap {
                 return Err(too_large());
             }
+            share.reserve(length, first_output_bytes(coding, length, cap))?;
             share.grow(length)?;
             buffer.reserve(length);
         }
@@ -109,6 +117,7 @@ impl Incoming {
     pub(crate) async fn read_message(
         &mut self,
         cap: usize,
+        coding: Coding,
         share: &mut Share,
     ) -> Result<(bool, Bytes), Refused> {
         let incomplete =
@@ -132,6 +141,8 @@ impl Incoming {
                 "the message has {length} bytes, {cap} are read at most; export smaller batches"
             )));
         }
+        let coding = if compressed { coding } else { Coding::Identity };
+        share.reserve(length, first_output_bytes(coding, length, cap))?;
         share.grow(length)?;
         buffer.reserve(length.saturating_sub(buffer.len()));
         while let Some(piece) = self.next().await? {

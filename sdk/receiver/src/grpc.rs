@@ -64,13 +64,13 @@ async fn take<D: Door>(
     permit: &mut Option<D::Permit>,
 ) -> Result<Receipt, Refused> {
     let deadline = timeout(&head.headers).map(|wait| Instant::now() + wait);
-    *permit = Some(shared.door.admit(head).await?);
+    let admitted = permit.insert(shared.door.admit(head).await?);
+    let mut share = shared.budget.share(shared.door.tenant(admitted));
     let coding = Coding::parse(text(&head.headers, "grpc-encoding")?)?;
     let id = batch_id(&head.headers)?;
-    let mut share = shared.budget.share();
     let cap = shared.config.limits.request_bytes;
     let (compressed, body) = Incoming::new(body, &shared.config, deadline)
-        .read_message(cap, &mut share)
+        .read_message(cap, coding, &mut share)
         .await?;
     let coding = match (compressed, coding) {
         (false, _) => Coding::Identity,

@@ -8,6 +8,7 @@ use crate::{
     body::Incoming,
     budget::Budget,
     grpc::{is_grpc, not_found, not_grpc, refusal, success},
+    inflate::Coding,
 };
 
 pub(crate) const CHECK: &str = "/grpc.health.v1.Health/Check";
@@ -23,9 +24,12 @@ pub(crate) async fn check(request: Request) -> Response {
     if !is_grpc(request.headers()) {
         return not_grpc();
     }
-    let mut share = Budget::new(MOST_BYTES as u64).share();
+    let mut share = Budget::new(MOST_BYTES as u64).share(0);
     let mut body = Incoming::new(request.into_body(), &ReceiverConfig::default(), None);
-    match body.read_message(MOST_BYTES, &mut share).await {
+    match body
+        .read_message(MOST_BYTES, Coding::Identity, &mut share)
+        .await
+    {
         Ok((false, message)) if is_known(&message) => success(&SERVING),
         Ok(_) => not_found(),
         Err(refused) => refusal(&refused),

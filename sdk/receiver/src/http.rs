@@ -79,13 +79,13 @@ async fn take<D: Door>(
     body: &mut Incoming,
     permit: &mut Option<D::Permit>,
 ) -> Result<Receipt, Refused> {
-    *permit = Some(shared.door.admit(head).await?);
+    let admitted = permit.insert(shared.door.admit(head).await?);
+    let mut share = shared.budget.share(shared.door.tenant(admitted));
     let form = form.clone()?;
     let coding = Coding::parse(text(&head.headers, header::CONTENT_ENCODING.as_str())?)?;
     let id = batch_id(&head.headers)?;
-    let mut share = shared.budget.share();
     let cap = shared.config.limits.request_bytes;
-    let body = body.read_all(length, cap, &mut share).await?;
+    let body = body.read_all(length, cap, coding, &mut share).await?;
     let packed = Packed {
         signal: head.signal,
         form,

@@ -44,6 +44,18 @@ impl Coding {
     }
 }
 
+/// What unpacking begins with: four times the packed size, within reason.
+pub(crate) fn first_output_bytes(coding: Coding, packed_bytes: usize, limit: usize) -> usize {
+    match coding {
+        Coding::Identity => 0,
+        _ => packed_bytes
+            .saturating_mul(4)
+            .max(16 << 10)
+            // One byte above the limit is enough to know.
+            .min(limit.saturating_add(1)),
+    }
+}
+
 /// Unpacks `packed` into at most `limit` bytes, growing `share` before the output grows.
 pub(crate) fn inflate(
     coding: Coding,
@@ -51,19 +63,25 @@ pub(crate) fn inflate(
     limit: usize,
     share: &mut Share,
 ) -> Result<Vec<u8>, Refused> {
+    let first = first_output_bytes(coding, packed.len(), limit);
     match coding {
-        Coding::Identity => fill(packed, packed.len(), limit, share),
-        Coding::Gzip => fill(MultiGzDecoder::new(packed), packed.len(), limit, share),
+        Coding::Identity => fill(
+            packed,
+            packed.len().min(limit.saturating_add(1)),
+            limit,
+            share,
+        ),
+        Coding::Gzip => fill(MultiGzDecoder::new(packed), first, limit, share),
         Coding::Deflate if is_zlib(packed) => {
             let mut decoder = ZlibDecoder::new(packed);
-            let bytes = fill(&mut decoder, packed.len(), limit, share)?;
+            let bytes = fill(&mut decoder, first, limit, share)?;
             nothing_behind(decoder.into_inner())?;
             Ok(bytes)
         }
         // Some senders take the name of the encoding at its word and leave out the zlib header.
         Coding::Deflate => {
             let mut decoder = DeflateDecoder::new(packed);
-            let bytes = fill(&mut decoder, packed.len(), limit, share)?;
+            let bytes = fill(&mut decoder, first, limit, share)?;
             nothing_behind(decoder.into_inner())?;
             Ok(bytes)
         }
@@ -73,21 +91,20 @@ pub(crate) fn inflate(
             decoder
                 .window_log_max(ZSTD_WINDOW_LOG)
                 .map_err(|why| broken(&why))?;
-            fill(decoder, packed.len(), limit, share)
+            fill(decoder, first, limit, share)
         }
     }
 }
 
 fn fill(
     mut reader: impl Read,
-    packed_bytes: usize,
+    first: usize,
     limit: usize,
     share: &mut Share,
 ) -> Result<Vec<u8>, Refused> {
-    // One byte above the limit is enough to know.
     let most = limit.saturating_add(1);
     let mut bytes = Vec::new();
-    let mut next = packed_bytes.saturating_mul(4).max(16 << 10).min(most);
+    let mut next = first.max(1);
     loop {
         share.grow(next - bytes.capacity())?;
         bytes.reserve_exact(next - bytes.len());
@@ -140,7 +157,7 @@ mod tests {
     use crate::budget::Budget;
 
     fn unpacked(coding: Coding, packed: &[u8], limit: usize) -> Result<Vec<u8>, Refused> {
-        inflate(coding, packed, limit, &mut Budget::new(1 << 30).share())
+        inflate(coding, packed, limit, &mut Budget::new(1 << 30).share(0))
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -218,7 +235,7 @@ mod tests {
     #[test]
     fn a_bomb_is_refused_by_the_budget_long_before_the_limit() {
         let bomb = zstd::bulk::compress(&vec![0; 32 << 20], 1).unwrap();
-        let mut share = Budget::new(1 << 20).share();
+        let mut share = Budget::new(1 << 20).share(0);
         assert!(matches!(
             inflate(Coding::Zstd, &bomb, 64 << 20, &mut share),
             Err(Refused::TooLarge(_))

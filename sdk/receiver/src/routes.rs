@@ -84,7 +84,8 @@ impl<D: Door> Shared<D> {
         let bytes = packed.body.len();
         let open = move |share: &mut Share| packed.open(&limits, share);
         // The share lives until the answer: what was opened stays in memory as long as that.
-        let (arrival, _share) = self.opened(bytes, share, open).await?;
+        let (arrival, mut share) = self.opened(bytes, share, open).await?;
+        share.trim();
         if arrival.batch().is_empty() {
             return Ok(Receipt::empty());
         }
