@@ -159,6 +159,7 @@ fn serving(listener: &Listener, config: &Config) -> anyhow::Result<ServeConfig> 
         tls,
         max_connections: config.ingest.max_connections,
         drain: shutdown::DRAIN,
+        ..ServeConfig::default()
     })
 }
 

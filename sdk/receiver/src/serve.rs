@@ -41,6 +41,8 @@ pub struct ServeConfig {
     pub max_connections: usize,
     /// How long requests in flight may take after `stop`.
     pub drain: Duration,
+    /// How often the files of `tls` are looked at for a change.
+    pub tls_look: Duration,
 }
 
 impl Default for ServeConfig {
@@ -49,6 +51,7 @@ impl Default for ServeConfig {
             tls: None,
             max_connections: 8192,
             drain: Duration::from_secs(25),
+            tls_look: Duration::from_secs(5),
         }
     }
 }
@@ -64,6 +67,10 @@ pub async fn serve(
     let connections = TaskTracker::new();
     let slots = Arc::new(Semaphore::new(config.max_connections.max(1)));
     let address = listener.local_addr().ok();
+    if let Some(tls) = config.tls.clone() {
+        let (every, stop) = (config.tls_look, stop.clone());
+        connections.spawn(async move { tls.follow(every, stop).await });
+    }
     let mut failing = false;
     loop {
         let accept = async {
@@ -153,7 +160,9 @@ async fn http(
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(IDLE);
+        .header_read_timeout(IDLE)
+        // It stays with a connection for life, and there may be ten thousand of them.
+        .max_buf_size(64 << 10);
     builder
         .http2()
         .timer(TokioTimer::new())
