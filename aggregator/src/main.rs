@@ -88,6 +88,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Serve(configured) => {
             let (_, loaded) = configured.load()?;
             telemetry::start(&loaded.config.log_level);
+            allow_descriptors();
             for notice in &loaded.notices {
                 tracing::warn!("configuration, {notice}");
             }
@@ -106,6 +107,17 @@ fn run(command: Command) -> anyhow::Result<()> {
             Ok(runtime()?.block_on(petrel_aggregator::sql::run(&loaded.config, &sql))?)
         }
         Command::Engine(engine) => Ok(petrel_aggregator::engine::run(&engine)?),
+    }
+}
+
+/// Each connection takes one. The soft limit is a thousand on many systems, for the sake of programs
+/// that use `select`.
+fn allow_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }
 

@@ -5,7 +5,7 @@
 //! ```
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use axum::Router;
 use petrel_receiver::{ReceiverConfig, ServeConfig, Tls};
 use petrel_spool::{ProjectId, Spool, SpoolConfig, WhenFull};
 use petrel_wire::{Clock, Limits, SystemClock, Token};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -37,9 +37,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 #[derive(Clone, Copy, Debug)]
 pub struct Listening {
     /// OTLP/gRPC.
-    pub grpc: std::net::SocketAddr,
+    pub grpc: SocketAddr,
     /// OTLP/HTTP, API and UI.
-    pub http: std::net::SocketAddr,
+    pub http: SocketAddr,
 }
 
 /// Runs until `stop`; calls `ready` once requests are taken.
@@ -105,14 +105,31 @@ pub async fn run(
         );
     }
     ready(listening);
+    // The watchdog is fed to the end: stopping may not hang either.
+    let watchdog = tokio::spawn(feed_watchdog(Arc::clone(&store), journal.clone()));
     futures_util::future::join_all(serving).await;
 
     // Nothing is answered any more; all that is owed lies in the journal.
     store.stop().await;
     journal.close().await;
     metadata.close().await;
+    watchdog.abort();
     info!("stopped");
     Ok(())
+}
+
+/// Progress is that the store's loop turns and that the journal's thread answers. Whether
+/// ClickHouse takes anything is not ours to cure by a restart.
+async fn feed_watchdog(store: Arc<Store>, journal: Spool) {
+    shutdown::feed_watchdog(|| {
+        let (store, journal) = (Arc::clone(&store), journal.clone());
+        async move {
+            // An error is an answer, too; after the end there is nobody left to ask.
+            let _answered = journal.flush().await;
+            store.pulse().turns()
+        }
+    })
+    .await;
 }
 
 /// Opening may look through what a power cut left behind: not on a thread of the runtime.
@@ -171,15 +188,37 @@ fn is_local(addr: &ListenAddr) -> bool {
 async fn bind(addr: &ListenAddr) -> anyhow::Result<TcpListener> {
     let port = addr.port();
     let bound = match addr.host() {
-        Some(host) => TcpListener::bind((host, port)).await,
-        None => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+        Some(host) => listen(tokio::net::lookup_host((host, port)).await),
+        None => match listen(Ok([SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))])) {
             Err(why) if why.kind() != io::ErrorKind::AddrInUse => {
-                TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
+                listen(Ok([SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))]))
             }
             bound => bound,
         },
     };
     bound.with_context(|| format!("cannot listen on {addr}"))
+}
+
+/// The first address that can be had, with a queue that a fleet fits into which comes back at once.
+fn listen(addrs: io::Result<impl IntoIterator<Item = SocketAddr>>) -> io::Result<TcpListener> {
+    const QUEUE: u32 = 4096;
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for addr in addrs? {
+        let socket = match addr {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        };
+        let listener = socket.and_then(|socket| {
+            socket.set_reuseaddr(true)?;
+            socket.bind(addr)?;
+            socket.listen(QUEUE)
+        });
+        match listener {
+            Ok(listener) => return Ok(listener),
+            Err(why) => last = why,
+        }
+    }
+    Err(last)
 }
 
 /// Telemetry is nobody else's business.

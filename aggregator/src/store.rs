@@ -14,6 +14,7 @@ mod appetite;
 mod carrier;
 mod dead;
 mod pieces;
+mod pulse;
 mod stats;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,10 +29,12 @@ use tracing::{error, info, warn};
 use crate::clickhouse::{ClickHouse, Reader, Schema, StartError, Trouble, Writer, migrate};
 use crate::config::Config;
 
+pub use pulse::Pulse;
 pub use stats::StoreStats;
 
 use carrier::{Backoff, Carrier};
 use dead::DeadLetters;
+use pulse::Owed;
 
 /// Cuts in flight. Each holds the blocks of one piece in memory.
 const CARRIERS: usize = 2;
@@ -44,6 +47,7 @@ pub struct Store {
     reader: Reader,
     writer: Writer,
     stats: Arc<StoreStats>,
+    pulse: Pulse,
     stop: CancellationToken,
     running: Mutex<Option<Running>>,
 }
@@ -64,19 +68,23 @@ impl Store {
     ) -> Result<Self, StartError> {
         let clickhouse = ClickHouse::start(config, Arc::clone(&clock))?;
         let stats = Arc::new(StoreStats::default());
+        let pulse = Pulse::new(Arc::clone(&clock));
         let stop = CancellationToken::new();
         let carrier = Carrier::new(
             journal,
             clickhouse.writer(),
             DeadLetters::new(config.data_dir.join("dead"), clock),
             Arc::clone(&stats),
+            pulse.clone(),
         );
         let (owner, schema) = (clickhouse.owner(), Schema::of(config));
-        let task = tokio::spawn(run(owner, schema, carrier, stop.clone()));
+        let waits_for_schema = pulse.owe();
+        let task = tokio::spawn(run(owner, schema, waits_for_schema, carrier, stop.clone()));
         Ok(Self {
             reader: clickhouse.reader(),
             writer: clickhouse.writer(),
             stats,
+            pulse,
             stop,
             running: Mutex::new(Some(Running { clickhouse, task })),
         })
@@ -100,6 +108,11 @@ impl Store {
     /// What was stored, repeated and set aside.
     pub fn stats(&self) -> &StoreStats {
         &self.stats
+    }
+
+    /// Whether it gets on.
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Appends the numbers in Prometheus' text format.
@@ -141,20 +154,35 @@ impl Store {
 async fn run(
     owner: ::clickhouse::Client,
     schema: Schema,
+    waits_for_schema: Owed,
     carrier: Carrier,
     stop: CancellationToken,
 ) {
     let migrated = stop
         .run_until_cancelled(migrate_for_ever(&owner, &schema, carrier.stats()))
         .await;
+    drop(waits_for_schema);
     if migrated.is_none() {
         return;
     }
     carrier.stats().went_up();
     let mut carriers = JoinSet::new();
-    for _ in 0..CARRIERS {
+    let start = |carriers: &mut JoinSet<()>| {
         let (carrier, stop) = (carrier.clone(), stop.clone());
         carriers.spawn(async move { carrier.run(stop).await });
+    };
+    for _ in 0..CARRIERS {
+        start(&mut carriers);
+    }
+    let mut backoff = Backoff::default();
+    while let Some(Some(ended)) = stop.run_until_cancelled(carriers.join_next()).await {
+        // One that returned has found the journal closed: we are about to stop. One that panicked
+        // has given its cut back, and must not be missed for good.
+        if let Err(error) = ended {
+            error!(%error, "a carrier has failed; starting another one");
+            backoff.pause().await;
+            start(&mut carriers);
+        }
     }
     stop.cancelled().await;
     // With nobody to take them, there is nothing to wait for.

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::{
     Json, Router,
@@ -13,6 +14,7 @@ use petrel_spool::{SignalStats, Spool};
 use petrel_wire::{Clock, Signal};
 use tracing_subscriber::EnvFilter;
 
+use crate::clickhouse::Trouble;
 use crate::config;
 use crate::ingest::{Ingest, header as metric, line};
 use crate::metadata::Metadata;
@@ -53,17 +55,60 @@ pub struct Watched {
 }
 
 /// `/metrics` in the text format of Prometheus; `/api/health`, which says that the process
-/// answers; `/ready`, which says whether it takes requests. A store that is away is told, but is
-/// no reason to send telemetry elsewhere: the journal takes it.
+/// answers; `/ready`, which says whether it takes requests; `/health`, which says whether it gets
+/// on. A store that is away is no reason to send telemetry elsewhere, since the journal takes it,
+/// but somebody should know.
 pub fn routes(watched: Watched) -> Router {
-    let (numbers, state) = (watched.clone(), watched);
+    let (numbers, progress, state) = (watched.clone(), watched.clone(), watched);
     Router::new()
         .route("/metrics", get(async move || metrics(&numbers)))
         .route(
             "/api/health",
             get(|| async { Json(serde_json::json!({ "status": "ok" })) }),
         )
+        .route("/health", get(move || health(progress)))
         .route("/ready", get(move || ready(state)))
+}
+
+/// Longer than any outage that passes by itself without anybody noticing.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// 503 when it is alive and does not do its work, with the reasons in words.
+async fn health(watched: Watched) -> impl IntoResponse {
+    let mut reasons = Vec::new();
+    let pulse = watched.store.pulse();
+    let (idle, stats) = (pulse.idle_for(), watched.journal.stats());
+    if idle > STUCK {
+        let seconds = idle.as_secs();
+        let mut reason = format!(
+            "nothing was stored for {seconds} seconds while {} batches wait",
+            stats.entries
+        );
+        if let Some(Trouble::Operator(remedy)) = watched.store.stats().trouble() {
+            reason = format!("{reason}: {remedy}");
+        }
+        reasons.push(reason);
+    }
+    if !pulse.turns() {
+        reasons.push("the store's loop does not turn".to_owned());
+    }
+    if watched.ingest.is_full() {
+        reasons.push("the journal is full; senders are told to come again".to_owned());
+    }
+    if watched.metadata.ping().await.is_err() {
+        reasons.push("the metadata database is away".to_owned());
+    }
+    let (status, word) = if reasons.is_empty() {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "unhealthy")
+    };
+    let body = serde_json::json!({
+        "status": word,
+        "reasons": reasons,
+        "waiting_batches": stats.entries,
+    });
+    (status, Json(body))
 }
 
 fn metrics(watched: &Watched) -> impl IntoResponse + use<> {

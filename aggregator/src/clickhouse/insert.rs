@@ -74,6 +74,9 @@ pub struct InsertError {
 }
 
 impl Writer {
+    /// When an insert has ended, one way or the other, if sending it makes any progress at all.
+    pub const LONGEST: Duration = SEND.saturating_add(END);
+
     /// Inserts through `client`, whose settings it overrides where it relies on them.
     pub fn new(client: Client) -> Self {
         Self {

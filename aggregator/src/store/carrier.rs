@@ -11,6 +11,7 @@ use super::appetite::Appetite;
 use super::dead::{DeadLetters, Verdict};
 use super::describe;
 use super::pieces::{Entries, Load, Piece, pieces};
+use super::pulse::Pulse;
 use super::stats::StoreStats;
 use crate::clickhouse::{InsertError, Trouble, Writer};
 use crate::rows::Displacements;
@@ -19,6 +20,8 @@ use crate::rows::Displacements;
 const CUT_BYTES: u64 = 8 << 20;
 /// Inserts of one piece at a time.
 const IN_FLIGHT: usize = 4;
+/// What no encoding of a piece, no fsync and no settlement takes, on the slowest machine.
+const LONGEST_STEP: Duration = Duration::from_secs(120);
 /// Answers that blame the block before it is believed: a proxy that cuts bodies off can look so.
 const BLAMES: u32 = 3;
 /// Entries that a table may refuse in a row before the table is blamed and not the entries: after
@@ -35,6 +38,7 @@ pub(super) struct Carrier {
     writer: Writer,
     dead: DeadLetters,
     stats: std::sync::Arc<StoreStats>,
+    pulse: Pulse,
     appetite: Appetite,
 }
 
@@ -58,12 +62,14 @@ impl Carrier {
         writer: Writer,
         dead: DeadLetters,
         stats: std::sync::Arc<StoreStats>,
+        pulse: Pulse,
     ) -> Self {
         Self {
             journal,
             writer,
             dead,
             stats,
+            pulse,
             appetite: Appetite::default(),
         }
     }
@@ -94,11 +100,13 @@ impl Carrier {
     }
 
     async fn carry(&self, cut: Cut) {
+        let _owed = self.pulse.owe();
         let id = cut.id();
         let entries: Entries = cut.entries().into();
         for piece in pieces(id, &entries) {
             self.store(piece).await;
         }
+        let _step = self.pulse.step(LONGEST_STEP);
         match cut.settle().await {
             Ok(()) => self.stats.settled(),
             // It may come back after a restart; its tokens are known then.
@@ -161,8 +169,11 @@ impl Carrier {
     }
 
     async fn try_insert(&self, load: &Load) -> Option<InsertError> {
+        let step = self.pulse.step(Writer::LONGEST + LONGEST_STEP);
         let inserted = self.writer.insert(&load.block, &load.token).await;
+        drop(step);
         if inserted.is_ok() {
+            self.pulse.beat();
             self.stats.stored(load.block.table(), load.block.rows());
             self.appetite.more();
             if self.stats.went_up() {
@@ -244,6 +255,7 @@ impl Carrier {
         let mut waiting = vec![piece.clone()];
         while let Some(piece) = waiting.pop() {
             let work = piece.clone();
+            let _step = self.pulse.step(LONGEST_STEP);
             match tokio::task::spawn_blocking(move || work.build()).await {
                 Ok(built) => {
                     loads.extend(built.loads);
@@ -274,6 +286,7 @@ impl Carrier {
     async fn bury(&self, piece: &Piece, table: Option<&'static str>, day: u16, reason: &str) {
         let mut backoff = Backoff::default();
         loop {
+            let _step = self.pulse.step(LONGEST_STEP);
             let (dead, piece, words) = (self.dead.clone(), piece.clone(), reason.to_owned());
             let buried = tokio::task::spawn_blocking(move || {
                 let verdict = Verdict {
