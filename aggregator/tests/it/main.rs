@@ -7,6 +7,7 @@
 
 mod api;
 mod check;
+mod doors;
 mod ingest;
 mod sender;
 mod serve;

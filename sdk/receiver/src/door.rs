@@ -16,11 +16,21 @@ pub enum Transport {
     Grpc,
     /// Zipkin's JSON, now OTLP.
     Zipkin,
+    /// Prometheus remote write, now OTLP.
+    Prometheus,
+    /// Loki's push, now OTLP.
+    Loki,
 }
 
 impl Transport {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Http, Self::Grpc, Self::Zipkin];
+    pub const ALL: [Self; 5] = [
+        Self::Http,
+        Self::Grpc,
+        Self::Zipkin,
+        Self::Prometheus,
+        Self::Loki,
+    ];
 
     /// `http` and `grpc` for OTLP, else the name of the protocol.
     pub const fn name(self) -> &'static str {
@@ -28,6 +38,8 @@ impl Transport {
             Self::Http => "http",
             Self::Grpc => "grpc",
             Self::Zipkin => "zipkin",
+            Self::Prometheus => "prometheus",
+            Self::Loki => "loki",
         }
     }
 }

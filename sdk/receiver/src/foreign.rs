@@ -6,7 +6,10 @@
 //! "come again" in OTLP says so here as well, even where that takes another number.
 
 mod json;
+mod loki;
 mod otlp;
+mod prometheus;
+mod protobuf;
 mod protocol;
 mod zipkin;
 
@@ -17,13 +20,16 @@ use http::{HeaderValue, Method, StatusCode, Version, header};
 
 pub(crate) use protocol::Protocol;
 
+use prometheus::Written;
+use protocol::Packing;
+
 use crate::{
     Door, Head, Receipt, Refused,
     body::Incoming,
     budget::Share,
     cors,
     inflate::Coding,
-    routes::{Shared, peer, text},
+    routes::{Shared, peer},
     status,
     unpack::{Form, Packed},
 };
@@ -58,7 +64,7 @@ pub(crate) async fn push<D: Door>(
         )))
     };
     let mut response = match &outcome {
-        Ok(receipt) => success(protocol, receipt),
+        Ok((receipt, written)) => success(protocol, receipt, *written),
         Err(refused) => {
             shared.door.refused(&head, permit.as_ref(), refused);
             // As for OTLP: whoever still writes would see a reset instead of the answer.
@@ -81,31 +87,40 @@ async fn take<D: Door>(
     length: Option<u64>,
     body: &mut Incoming,
     permit: &mut Option<D::Permit>,
-) -> Result<Receipt, Refused> {
+) -> Result<(Receipt, Option<Written>), Refused> {
     *permit = Some(shared.door.admit(head).await?);
     let dialect = protocol.dialect(&head.headers)?;
-    let coding = Coding::parse(text(&head.headers, header::CONTENT_ENCODING.as_str())?)?;
+    let packing = Packing::of(dialect, &head.headers)?;
     let mut share = shared.budget.share();
     let cap = shared.config.limits.request_bytes;
     let body = body.read_all(length, cap, &mut share).await?;
     let limits = shared.config.limits;
     let bytes = body.len();
-    let translate = move |share: &mut Share| dialect.translate(coding, body, &limits, share);
+    let translate = move |share: &mut Share| dialect.translate(packing, body, &limits, share);
     let (translated, share) = shared.opened(bytes, share, translate).await?;
     let packed = Packed {
         signal: head.signal,
         form: Form::Protobuf,
         coding: Coding::Identity,
         id: None,
-        body: translated,
+        body: translated.bytes,
     };
-    shared.settle(head, packed, share, permit).await
+    let receipt = shared.settle(head, packed, share, permit).await?;
+    Ok((receipt, translated.written))
 }
 
-fn success(protocol: Protocol, receipt: &Receipt) -> Response {
-    // What was not taken has no field in these protocols; the words are for whoever looks.
-    let words = receipt.partial().message.clone();
-    plain(protocol.success(), words)
+fn success(protocol: Protocol, receipt: &Receipt, written: Option<Written>) -> Response {
+    // What was not taken has no field in these protocols; the words are for whoever looks, where
+    // the answer may have some.
+    let words = match protocol.success() {
+        StatusCode::NO_CONTENT => String::new(),
+        _ => receipt.partial().message.clone(),
+    };
+    let mut response = plain(protocol.success(), words);
+    if let Some(written) = written {
+        written.tell(response.headers_mut());
+    }
+    response
 }
 
 fn refusal(refused: &Refused) -> Response {

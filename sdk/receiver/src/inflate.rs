@@ -96,6 +96,23 @@ pub(crate) fn inflate(
     }
 }
 
+/// Unpacks snappy's block format, which says first how long its content is.
+pub(crate) fn unsnap(packed: &[u8], limit: usize, share: &mut Share) -> Result<Vec<u8>, Refused> {
+    let broken = |why: snap::Error| {
+        Refused::Malformed(format!("the body is not snappy in its block format: {why}"))
+    };
+    let length = snap::raw::decompress_len(packed).map_err(broken)?;
+    if length > limit {
+        return Err(Refused::TooLarge(format!(
+            "the body unpacks to {length} bytes, {limit} are allowed; send smaller batches"
+        )));
+    }
+    share.grow(length)?;
+    snap::raw::Decoder::new()
+        .decompress_vec(packed)
+        .map_err(broken)
+}
+
 fn fill(
     mut reader: impl Read,
     first: usize,
@@ -209,6 +226,27 @@ mod tests {
                     "{coding:?}, garbage behind"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn snappy_is_unpacked_under_the_same_caps() {
+        let text = b"telemetry ".repeat(10_000);
+        let packed = snap::raw::Encoder::new().compress_vec(&text).unwrap();
+        let unpacked =
+            |packed: &[u8], limit, budget| unsnap(packed, limit, &mut Budget::new(budget).share());
+        assert_eq!(unpacked(&packed, text.len(), 1 << 20).unwrap(), text);
+        for (limit, budget) in [(text.len() - 1, 1 << 20), (1 << 20, 1 << 10)] {
+            let refused = unpacked(&packed, limit, budget);
+            assert!(matches!(refused, Err(Refused::TooLarge(_))), "{refused:?}");
+        }
+        for broken in [
+            &packed[..packed.len() - 1],
+            b"",
+            b"\xff\xff\xff\xff\xff\xff",
+        ] {
+            let refused = unpacked(broken, 1 << 20, 1 << 20);
+            assert!(matches!(refused, Err(Refused::Malformed(_))), "{refused:?}");
         }
     }
 

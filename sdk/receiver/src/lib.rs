@@ -2,8 +2,8 @@
 //!
 //! It stands at the start of the path, between whoever exports telemetry and whoever owes for it
 //! afterwards: the agent's processors and spool, or the aggregator's journal. [`router`] answers
-//! OTLP/HTTP (protobuf and JSON), OTLP/gRPC and Zipkin (which is translated into OTLP on its way
-//! in) on the same port; [`serve`] runs it on a listener, with HTTP/1.1, HTTP/2 without TLS, and
+//! OTLP/HTTP (protobuf and JSON), OTLP/gRPC, Zipkin, Prometheus remote write and Loki (which are
+//! translated into OTLP on their way in) on the same port; [`serve`] runs it on a listener, with HTTP/1.1, HTTP/2 without TLS, and
 //! TLS.
 //!
 //! What it promises:

@@ -25,7 +25,7 @@ use crate::{
 const SMALL_BYTES: usize = 64 << 10;
 
 /// The routes of one door: `/v1/{traces,logs,metrics}`, the three export services of gRPC,
-/// `grpc.health.v1`, and `/api/v2/spans` for Zipkin. It has no fallback, so that it can be merged into another router.
+/// `grpc.health.v1`, and the paths of Zipkin, Prometheus remote write and Loki. It has no fallback, so that it can be merged into another router.
 pub fn router<D: Door>(door: D, config: ReceiverConfig) -> Router {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let shared = Arc::new(Shared {

@@ -117,7 +117,7 @@ function Endpoint({ name, value }: { name: string; value: string }) {
 type Line = Ingest & { key: number }
 const most = 60
 
-const transportNames: Record<string, string> = { http: 'HTTP', grpc: 'gRPC', zipkin: 'Zipkin' }
+const transportNames: Record<string, string> = { http: 'HTTP', grpc: 'gRPC', zipkin: 'Zipkin', prometheus: 'Prometheus', loki: 'Loki' }
 
 function transportName(name: string) {
   return transportNames[name] ?? name

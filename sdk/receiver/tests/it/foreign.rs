@@ -1,6 +1,7 @@
 //! Protocols beside OTLP: what comes through, and what their senders are answered.
 
 use petrel_receiver::{ReceiverConfig, Refused};
+use petrel_wire::otlp::fields::{put_fixed64, put_len, put_varint_field};
 use reqwest::{Method, Response};
 
 use crate::door::{Served, client};
@@ -107,4 +108,102 @@ async fn who_may_not_come_in_is_told_before_the_body_is_read() {
     let response = zipkin(&served, Method::POST, &[json], "{").await;
     assert_eq!(response.status(), 401);
     assert_eq!(response.text().await.unwrap(), "no DSN");
+}
+
+/// The least that is a write request of either version, packed.
+fn write_request(version: u8) -> Vec<u8> {
+    let mut series = Vec::new();
+    let mut request = Vec::new();
+    if version == 1 {
+        let mut label = Vec::new();
+        put_len(&mut label, 1, b"__name__");
+        put_len(&mut label, 2, b"up");
+        put_len(&mut series, 1, &label);
+    } else {
+        for symbol in ["", "__name__", "up"] {
+            put_len(&mut request, 4, symbol.as_bytes());
+        }
+        put_len(&mut series, 1, &[1, 2]);
+    }
+    let mut sample = Vec::new();
+    put_fixed64(&mut sample, 1, 1.0_f64.to_bits());
+    put_varint_field(&mut sample, 2, 1_700_000_000_000);
+    put_len(&mut series, 2, &sample);
+    put_len(&mut request, if version == 1 { 1 } else { 5 }, &series);
+    snap::raw::Encoder::new().compress_vec(&request).unwrap()
+}
+
+async fn push(served: &Served, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Response {
+    let mut request = client().post(served.url(path));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn remote_write_is_taken_in_both_versions_and_the_second_is_told_how_much() {
+    let served = Served::new(ReceiverConfig::default()).await;
+    let snappy = ("content-encoding", "snappy");
+    let one = ("content-type", "application/x-protobuf");
+    for path in ["/api/v1/write", "/api/v1/prometheus/write"] {
+        let response = push(&served, path, &[one, snappy], write_request(1)).await;
+        assert_eq!(response.status(), 204, "{path}");
+    }
+    let two = (
+        "content-type",
+        "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+    );
+    let response = push(&served, "/api/v1/write", &[two, snappy], write_request(2)).await;
+    assert_eq!(response.status(), 204);
+    assert_eq!(
+        response.headers()["x-prometheus-remote-write-samples-written"],
+        "1"
+    );
+    assert_eq!(
+        response.headers()["x-prometheus-remote-write-histograms-written"],
+        "0"
+    );
+    let bodies = served.door.bodies();
+    assert_eq!(bodies.len(), 3);
+    assert!(bodies.iter().all(|body| *body == bodies[0]));
+
+    let other = (
+        "content-type",
+        "application/x-protobuf;proto=prometheus.Other",
+    );
+    for (headers, status) in [
+        ([other, snappy], 415),
+        ([one, ("content-encoding", "gzip")], 415),
+        // Told apart before its samples are lost.
+        ([two, snappy], 400),
+    ] {
+        let response = push(&served, "/api/v1/write", &headers, write_request(1)).await;
+        assert_eq!(response.status(), status, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn lokis_pushes_are_taken_in_json_and_in_protobuf() {
+    let served = Served::new(ReceiverConfig::default()).await;
+    let text =
+        r#"{"streams":[{"stream":{"app":"till"},"values":[["1700000000000000000","hello"]]}]}"#;
+    let json = ("content-type", "application/json");
+    let response = push(&served, "/loki/api/v1/push", &[json], text.into()).await;
+    assert_eq!(response.status(), 204);
+    let (mut entry, mut time) = (Vec::new(), Vec::new());
+    put_varint_field(&mut time, 1, 1_700_000_000);
+    put_len(&mut entry, 1, &time);
+    put_len(&mut entry, 2, b"hello");
+    let (mut stream, mut request) = (Vec::new(), Vec::new());
+    put_len(&mut stream, 1, br#"{app="till"}"#);
+    put_len(&mut stream, 2, &entry);
+    put_len(&mut request, 1, &stream);
+    let packed = snap::raw::Encoder::new().compress_vec(&request).unwrap();
+    // Its clients pack with snappy and do not say so.
+    let protobuf = ("content-type", "application/x-protobuf");
+    let response = push(&served, "/loki/api/v1/push", &[protobuf], packed).await;
+    assert_eq!(response.status(), 204);
+    let bodies = served.door.bodies();
+    assert_eq!((bodies.len(), &bodies[0]), (2, &bodies[1]));
 }
