@@ -61,6 +61,8 @@ enum New {
 enum Place {
     /// Of a column of the sheet.
     Cell { column: u32, cell: u32 },
+    /// All cells of a column of the sheet.
+    Column { column: u32 },
     /// One that the plugin does not see, and most likely is not there. The key is null where the
     /// selector means only one.
     Absent { slot: u16, row: u32, key: u32 },
@@ -372,8 +374,19 @@ impl<'a> Changes<'a> {
             (access::WRITE, New::Coded(kind::STRING, to.code))
         };
         for index in self.columns(slot, needed) {
-            let column = &self.question.view.batch.columns[index];
-            for cell in 0..column.cells(self.question.rows_of(column.slot)) {
+            let Question { view, .. } = self.question;
+            let (column, origin) = (&view.batch.columns[index], &view.origins[index]);
+            let cells = column.cells(self.question.rows_of(column.slot));
+            if origin.cells.is_none() {
+                let column = u32::try_from(origin.column).unwrap_or(u32::MAX);
+                self.make(
+                    Place::Column { column },
+                    new,
+                    to.length.saturating_mul(cells),
+                )?;
+                continue;
+            }
+            for cell in 0..cells {
                 self.put(index, cell, new, to.length)?;
             }
         }
@@ -558,15 +571,17 @@ impl Answer {
         };
         // What is made moves what is there, so it comes last. No cell is in both.
         for (place, new) in &self.made {
-            if let Place::Cell {
-                column,
-                cell: index,
-            } = *place
-            {
-                let cell = cell_of(sheet, *new);
-                let column = &mut sheet.columns[column as usize];
-                applied.edits += u64::from(column.change(index as usize, cell, by));
-            }
+            let (Place::Cell { column, .. } | Place::Column { column }) = *place else {
+                continue;
+            };
+            let cell = cell_of(sheet, *new);
+            let column = &mut sheet.columns[column as usize];
+            applied.edits += match *place {
+                Place::Cell { cell: index, .. } => {
+                    u64::from(column.change(index as usize, cell, by))
+                }
+                _ => column.change_all(cell, by),
+            };
         }
         for (place, new) in &self.made {
             if let Place::Absent { slot, row, key } = *place {

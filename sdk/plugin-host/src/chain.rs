@@ -12,7 +12,7 @@ use petrel_wire::{Batch, Clock, Limits, Signal, SystemClock};
 
 use crate::cache::Cache;
 use crate::config::ProcessorConfig;
-use crate::emit::emit;
+use crate::emit::{Emitted, emit};
 use crate::engine::Engine;
 use crate::processor::{Fate, Processor, Turn};
 use crate::project::project;
@@ -22,6 +22,10 @@ use crate::view::Stamp;
 
 /// Larger batches are cut and put together again: it bounds what a call takes and needs.
 const PART_BYTES: usize = 4 << 20;
+
+/// A part has at most two million elements, and answers add some hundred thousand: with limits made
+/// for so many items they need not be counted.
+const ITEMS_FOR_ANY_PART: u32 = 80_000;
 
 /// What the chain says about a batch.
 #[derive(Debug)]
@@ -229,26 +233,36 @@ impl Chain {
                 last_editor = Some(processor);
             }
         }
-        let sheet = match (sheet, last_editor) {
-            (Ok(sheet), Some(editor)) if sheet.is_changed => (sheet, editor),
-            _ => {
-                return Verdict::Kept {
-                    batch,
-                    dropped: all_dropped,
-                };
+        match (sheet, last_editor) {
+            (Ok(sheet), Some(editor)) if sheet.is_changed => {
+                self.finish(&sheet, all_dropped, editor, &batch)
             }
-        };
-        self.finish(sheet.0, all_dropped, sheet.1, batch.items())
+            _ => Verdict::Kept {
+                batch,
+                dropped: all_dropped,
+            },
+        }
     }
 
-    /// What the host wrote is checked like what a sender sent: nothing invalid passes on.
-    fn finish(&self, sheet: Sheet, dropped: u32, editor: &Processor, items: u32) -> Verdict {
-        let bytes = emit(&sheet).into();
-        let checked = Batch::from_protobuf(sheet.signal, bytes, &self.limits);
+    /// Values are checked where plugins write them, and the host writes the rest, so what comes out
+    /// is well-formed. Only limits that many edits could pass together are checked here, by reading
+    /// it all where that cannot be told otherwise.
+    fn finish(&self, sheet: &Sheet, dropped: u32, editor: &Processor, batch: &Batch) -> Verdict {
+        let Emitted { bytes, is_nested } = emit(sheet);
+        let items = batch.items() - dropped;
+        let made = sheet.made_columns();
+        let within = !is_nested
+            && bytes.len() <= self.limits.request_bytes
+            && (made == 0
+                || (sheet.most_attributes + made <= self.limits.attributes as usize
+                    && self.limits.items >= ITEMS_FOR_ANY_PART));
+        if within {
+            let batch = batch.edited(bytes.into(), items);
+            return Verdict::Kept { batch, dropped };
+        }
+        let checked = Batch::from_protobuf(sheet.signal, bytes.into(), &self.limits);
         let words = match checked {
-            Ok(batch) if batch.items() + dropped == items => {
-                return Verdict::Kept { batch, dropped };
-            }
+            Ok(batch) if batch.items() == items => return Verdict::Kept { batch, dropped },
             Ok(_) => "its edits changed the number of items".into(),
             Err(error) => format!("its edits do not fit: {error}"),
         };

@@ -81,6 +81,13 @@ impl Column {
         }
     }
 
+    /// Makes room for so many cells of strings.
+    pub(crate) fn reserve(&mut self, cells: usize) {
+        self.rows.reserve(cells);
+        self.codes.reserve(cells);
+        self.places.reserve(cells);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -199,6 +206,32 @@ impl Column {
         }
         self.changed_by.resize(self.rows.len(), 0);
         std::mem::replace(&mut self.changed_by[index], by) != by
+    }
+
+    /// Changes every cell on behalf of answer number `by`; says how many that changes. None of them
+    /// may have been deleted.
+    pub(crate) fn change_all(&mut self, cell: Cell, by: u8) -> u64 {
+        let Cell::Coded(of, code) = cell else {
+            return (0..self.len())
+                .map(|index| u64::from(self.change(index, cell, by)))
+                .sum();
+        };
+        let count = self.len();
+        self.changed_by.resize(count, 0);
+        // Where all are of another kind, as those that nobody read, none has to be compared.
+        let is_other = self.kind != kind::MIXED && self.kind != of;
+        let mut changed = 0;
+        for index in 0..count {
+            if is_other || self.cell(index) != cell {
+                changed += u64::from(std::mem::replace(&mut self.changed_by[index], by) != by);
+            }
+        }
+        self.kind = of;
+        self.kinds.clear();
+        self.words.clear();
+        self.codes.clear();
+        self.codes.resize(count, code);
+        changed
     }
 
     /// Adds a cell that the batch did not have, on behalf of answer number `by`.

@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::bindings::petrel::plugin::types::Blob;
 use crate::registry::code;
+use crate::scan::same;
 
 /// Strings back to back, found by content.
 #[derive(Debug, Default)]
@@ -54,6 +55,12 @@ impl Dictionary {
         self.bytes.get(start..end)
     }
 
+    /// Whether the string with this code is `value`.
+    #[inline]
+    pub(crate) fn is(&self, code: u32, value: &[u8]) -> bool {
+        self.get(code).is_some_and(|held| same(held, value))
+    }
+
     /// The code of `value`, new if need be. The caller keeps the total below 4 GiB (a batch is).
     #[inline]
     pub(crate) fn intern(&mut self, value: &[u8]) -> u32 {
@@ -64,7 +71,7 @@ impl Dictionary {
             at &= mask;
             match self.slots[at] {
                 (0, _) => break,
-                (next, held) if held == tag && self.get(next - 1) == Some(value) => {
+                (next, held) if held == tag && self.is(next - 1, value) => {
                     return next - 1;
                 }
                 _ => at += 1,

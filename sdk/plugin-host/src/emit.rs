@@ -6,14 +6,16 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use petrel_wire::otlp::fields::{put_len, put_varint, varint_len};
+use petrel_wire::otlp::fields::{put_len, varint_len};
 
 use crate::columns::{Cell, Column, MADE, hidden};
 use crate::layout::{Read, STATUS_MESSAGE, VALUE};
-use crate::registry::{Table, field};
-use crate::scan::{Part, Scan, varint};
+use crate::registry::{Table, field, kind};
+use crate::scan::{Part, Scan, put_short, put_varint, varint};
 use crate::sheet::{Frame, NO_FRAME, Sheet};
 use crate::value;
+
+const VALUE_FIELD: u8 = 2;
 
 /// Bytes that take the place of others, or stand before what is there if `length` is 0.
 #[derive(Clone, Debug)]
@@ -25,7 +27,15 @@ struct Patch {
 }
 
 /// The batch as the plugins left it.
-pub(crate) fn emit(sheet: &Sheet) -> Vec<u8> {
+#[derive(Debug)]
+pub(crate) struct Emitted {
+    pub(crate) bytes: Vec<u8>,
+    /// Arrays or maps were written, which have limits of their own.
+    pub(crate) is_nested: bool,
+}
+
+/// Writes the batch as the plugins left it.
+pub(crate) fn emit(sheet: &Sheet) -> Emitted {
     let mut emitter = Emitter {
         sheet,
         bytes: &sheet.bytes,
@@ -34,7 +44,9 @@ pub(crate) fn emit(sheet: &Sheet) -> Vec<u8> {
         arena: Vec::new(),
         growth: vec![0; sheet.frames.len()],
         scratch: Vec::new(),
+        written: None,
         wrapped: BTreeMap::new(),
+        is_nested: false,
     };
     for column in &sheet.columns {
         if column.field == field::ATTRIBUTES {
@@ -46,7 +58,10 @@ pub(crate) fn emit(sheet: &Sheet) -> Vec<u8> {
     emitter.wrap();
     emitter.removals();
     emitter.lengths();
-    emitter.write()
+    Emitted {
+        is_nested: emitter.is_nested,
+        bytes: emitter.write(),
+    }
 }
 
 /// By frame, whether it lies in something that was dropped; empty if nothing was.
@@ -74,9 +89,12 @@ struct Emitter<'a> {
     arena: Vec<u8>,
     /// By frame, how much its content grows.
     growth: Vec<i64>,
+    /// An encoded value, and of what.
     scratch: Vec<u8>,
+    written: Option<Cell>,
     /// Fields for messages that are not there yet, by row.
     wrapped: BTreeMap<(Table, u32), Vec<u8>>,
+    is_nested: bool,
 }
 
 impl<'a> Emitter<'a> {
@@ -88,8 +106,7 @@ impl<'a> Emitter<'a> {
     fn patch(&mut self, frame: u32, at: u32, length: u32, start: usize) {
         let end = self.arena.len();
         if let Some(growth) = self.growth.get_mut(frame as usize) {
-            let written = i64::try_from(end - start).unwrap_or(i64::MAX);
-            *growth += written - i64::from(length);
+            *growth += i64::from(offset(end - start)) - i64::from(length);
         }
         self.patches.push(Patch {
             at,
@@ -105,6 +122,11 @@ impl<'a> Emitter<'a> {
 
     /// The cell's value as an `AnyValue`, in `scratch`; false if it was deleted.
     fn value(&mut self, cell: Cell) -> bool {
+        // Redaction writes the same again and again.
+        if self.written == Some(cell) {
+            return true;
+        }
+        self.written = None;
         self.scratch.clear();
         match cell {
             Cell::Bare(hidden::DELETED) => return false,
@@ -112,9 +134,11 @@ impl<'a> Emitter<'a> {
             Cell::Word(of, word) => value::put_scalar(&mut self.scratch, of, word),
             Cell::Coded(of, code) => {
                 let text = self.sheet.dictionary.get(code).unwrap_or_default();
+                self.is_nested |= of == kind::JSON;
                 value::put_coded(&mut self.scratch, of, text);
             }
         }
+        self.written = Some(cell);
         true
     }
 
@@ -151,16 +175,18 @@ impl<'a> Emitter<'a> {
             return;
         };
         // All that stands before and behind the value stays; one without a value gets it last.
-        let old = Scan::of(self.bytes, pair).last_of(VALUE);
+        let old = Scan::of(self.bytes, pair)
+            .filter(|part| part.number == VALUE)
+            .last();
         let (before, after) = old.map_or((pair.end, pair.end), |old| (old.start, old.end));
         let value = self.scratch.len();
         let field = 1 + varint_len(value as u64) + value;
         let length = before - pair.content + field + (pair.end - after);
         self.tag(pair);
-        put_varint(&mut self.arena, length as u64);
+        put_varint(&mut self.arena, length);
         self.arena
             .extend_from_slice(&self.bytes[pair.content..before]);
-        put_len(&mut self.arena, VALUE, &self.scratch);
+        put_short(&mut self.arena, VALUE_FIELD, &self.scratch);
         self.arena.extend_from_slice(&self.bytes[after..pair.end]);
     }
 
@@ -258,7 +284,7 @@ impl<'a> Emitter<'a> {
         let start = self.arena.len();
         if let Some(content) = content {
             self.tag(part);
-            put_varint(&mut self.arena, content.len() as u64);
+            put_varint(&mut self.arena, content.len());
             self.arena.extend_from_slice(content);
         }
         self.patch(
@@ -315,7 +341,7 @@ impl<'a> Emitter<'a> {
             if growth == 0 || self.is_gone(offset(index)) {
                 continue;
             }
-            let length = u64::try_from(i64::from(end - content) + growth).unwrap_or(0);
+            let length = usize::try_from(i64::from(end - content) + growth).unwrap_or(0);
             let key_end = offset(key_end(self.bytes, start as usize));
             let from = self.arena.len();
             put_varint(&mut self.arena, length);

@@ -330,6 +330,7 @@ impl accel::Host for HostState {
         let most = work.dictionary.bytes_len() * 3 + KERNEL_BYTES;
         let mut watch = work.watch(&self.shared);
         let (mut from, mut to) = (Vec::new(), Vec::new());
+        let mut last = None;
         for code in work.values(slot, access::READ | access::WRITE)? {
             watch.look()?;
             if let Some(redacted) = redaction.apply(work.text(code)) {
@@ -337,8 +338,14 @@ impl accel::Host for HostState {
                     return Err(wasmtime::Error::msg("its replacements outgrow the batch"));
                 }
                 from.push(code);
-                let made = work.dictionary.append(&redacted);
-                to.push(work.codes.publish(made));
+                // Whole values are replaced by the same: one string serves them.
+                let again = last.filter(|(held, _)| work.dictionary.is(*held, &redacted));
+                let (held, code) = again.unwrap_or_else(|| {
+                    let held = work.dictionary.append(&redacted);
+                    (held, work.codes.publish(held))
+                });
+                last = Some((held, code));
+                to.push(code);
             }
         }
         Ok((from, to))

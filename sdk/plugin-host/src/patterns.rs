@@ -74,6 +74,10 @@ impl PatternSet {
 
     /// `value` with every match replaced; nothing if there is none.
     pub(crate) fn redact(&self, value: &[u8], replacement: &[u8]) -> Option<Vec<u8>> {
+        // Most values have nothing in them, and that is quickly seen.
+        if !self.any.is_match(value) {
+            return None;
+        }
         let mut changed: Option<Vec<u8>> = None;
         for index in &self.any.matches(value) {
             let current = changed.as_deref().unwrap_or(value);

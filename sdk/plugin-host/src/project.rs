@@ -3,7 +3,6 @@
 //! Each message and each attribute remembers where it lies, so that an edit can be a splice.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use petrel_wire::Batch;
 use petrel_wire::otlp::view::Value;
@@ -11,14 +10,18 @@ use petrel_wire::otlp::view::Value;
 use crate::columns::{Cell, Column, hidden};
 use crate::dictionary::Dictionary;
 use crate::layout::{KEY, Read, SPAN_START, STATUS_CODE, STATUS_MESSAGE, VALUE};
-use crate::readers::{Action, FieldRead, Readers, Walk, Wanted};
+use crate::readers::{Action, FieldRead, Readers, Walk};
 use crate::registry::{TABLES, Table, code, field, kind};
-use crate::scan::{Part, Scan, varint};
+use crate::scan::{Part, Scan, same, varint};
 use crate::sheet::{Frame, NO_FRAME, Rows, Selection, Sheet};
 
 /// Columns of one batch. Ordinary batches have dozens; a sender who makes up a key for each value
 /// must not make thousands of tiny ones out of them.
 const MAX_COLUMNS: usize = 1 << 16;
+
+/// Columns that get room for all their cells at once, and for how many.
+const COLUMNS_WITH_ROOM: usize = 32;
+const MOST_ROOM: usize = 4_096;
 
 /// The batch is of a shape that cannot be projected within bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +50,10 @@ pub(crate) fn project(batch: &Batch, readers: &Readers, seed: u64) -> Result<She
         field_columns: vec![code::NULL; readers.fields],
         dictionary: Dictionary::new(seed, bytes.len()),
         json: String::new(),
+        most_attributes: 0,
+        items: (batch.items() as usize).min(MOST_ROOM),
     };
+    projector.rows[Table::Record.index()].reserve(batch.items() as usize);
     for part in Scan::new(bytes, 0, bytes.len()) {
         if part.number == 1 {
             projector.message(&readers.walk, part, 0, NO_FRAME)?;
@@ -58,6 +64,7 @@ pub(crate) fn project(batch: &Batch, readers: &Readers, seed: u64) -> Result<She
         rows,
         mut columns,
         dictionary,
+        most_attributes,
         ..
     } = projector;
     columns.retain(|column| column.len() > 0);
@@ -70,6 +77,7 @@ pub(crate) fn project(batch: &Batch, readers: &Readers, seed: u64) -> Result<She
         columns,
         kept: Selection::default(),
         removed: Vec::new(),
+        most_attributes,
         answers: 0,
         is_changed: false,
     })
@@ -86,22 +94,27 @@ struct Projector<'a> {
     field_columns: Vec<u32>,
     dictionary: Dictionary,
     json: String,
+    most_attributes: usize,
+    /// Rows to make room for.
+    items: usize,
 }
 
 /// The attribute keys met in one table.
 #[derive(Default)]
 struct Keys<'a> {
-    met: Vec<Key<'a>>,
-    index: HashMap<&'a [u8], u32>,
+    index: HashMap<&'a [u8], Key<'a>>,
     /// What stood at each position in the row before: rows of one kind repeat their keys in order.
-    order: Vec<u32>,
+    order: Vec<Key<'a>>,
 }
 
+#[derive(Clone, Copy)]
 struct Key<'a> {
     text: &'a [u8],
     /// Null if nobody wants it.
     column: u32,
-    wanted: Arc<Wanted>,
+    /// As in `Wanted`.
+    values: u32,
+    presence: bool,
 }
 
 impl<'a> Projector<'a> {
@@ -136,13 +149,20 @@ impl<'a> Projector<'a> {
         rows.inner.push(if is_inner { frame } else { NO_FRAME });
         rows.levels.push(walk.level);
         let mut position = 0;
-        for field in Scan::of(self.bytes, part) {
+        let mut fields = Scan::of(self.bytes, part);
+        while let Some(field) = fields.next() {
             match Walk::action(&walk.outer, field.number) {
+                Action::Skip if field.is_len() => while fields.next_like(field).is_some() {},
                 Action::Skip => {}
-                Action::Attribute => {
-                    self.attribute(table, row, position, field)?;
-                    position += 1;
+                Action::Attribute if field.is_len() => {
+                    let mut next = Some(field);
+                    while let Some(field) = next {
+                        self.attribute(table, row, position, field)?;
+                        position += 1;
+                        next = fields.next_like(field);
+                    }
                 }
+                Action::Attribute => {}
                 Action::Field => self.field(walk, row, field, part),
                 Action::Inner => self.inner(walk, row, field, frame)?,
                 Action::Child(index, 0) => {
@@ -160,6 +180,7 @@ impl<'a> Projector<'a> {
                 Action::Child(..) => {}
             }
         }
+        self.most_attributes = self.most_attributes.max(position);
         Ok(())
     }
 
@@ -182,7 +203,7 @@ impl<'a> Projector<'a> {
         let mut position = 0;
         for field in Scan::of(self.bytes, part) {
             match Walk::action(&walk.inner, field.number) {
-                Action::Attribute => {
+                Action::Attribute if field.is_len() => {
                     self.attribute(table, row, position, field)?;
                     position += 1;
                 }
@@ -190,6 +211,7 @@ impl<'a> Projector<'a> {
                 _ => {}
             }
         }
+        self.most_attributes = self.most_attributes.max(position);
         Ok(())
     }
 
@@ -201,23 +223,25 @@ impl<'a> Projector<'a> {
         position: usize,
         part: Part,
     ) -> Result<(), ProjectError> {
-        if !part.is_len() {
-            return Ok(());
-        }
-        let (key, value) = pair(self.bytes, part);
-        let met = self.key(table, position, key)?;
-        let key = &self.keys[table.index()].met[met as usize];
+        let pair = part.bytes(self.bytes);
+        let (key, rest) = plain_key(pair).unwrap_or_else(|| (odd_pair(self.bytes, part).0, &[]));
+        let order = &self.keys[table.index()].order;
+        let key = match order.get(position) {
+            Some(guess) if same(guess.text, key) => *guess,
+            _ => self.key(table, position, key)?,
+        };
         let Some(column) = self.columns.get_mut(key.column as usize) else {
             return Ok(());
         };
-        let cell = if key.wanted.only_presence() {
+        let cell = if key.values == 0 {
             Cell::Bare(hidden::UNREAD)
         } else {
             let last = column.codes.last().copied();
+            let value = plain_value(rest).unwrap_or_else(|| odd_pair(self.bytes, part).1);
             let read = read(value);
-            if key.wanted.value(read.kind()) {
+            if key.values & (1 << read.kind()) != 0 {
                 intern(&mut self.dictionary, &mut self.json, &read, last)
-            } else if key.wanted.presence() {
+            } else if key.presence {
                 Cell::Bare(hidden::UNREAD)
             } else {
                 return Ok(());
@@ -227,16 +251,14 @@ impl<'a> Projector<'a> {
         Ok(())
     }
 
-    /// Which of the table's keys this is.
-    #[inline]
-    fn key(&mut self, table: Table, position: usize, key: &'a [u8]) -> Result<u32, ProjectError> {
-        let keys = &mut self.keys[table.index()];
-        if let Some(&guess) = keys.order.get(position)
-            && keys.met[guess as usize].text == key
-        {
-            return Ok(guess);
-        }
-        let met = match keys.index.get(key) {
+    /// Which of the table's keys this is, if it is not the one that stood here before.
+    fn key(
+        &mut self,
+        table: Table,
+        position: usize,
+        key: &'a [u8],
+    ) -> Result<Key<'a>, ProjectError> {
+        let met = match self.keys[table.index()].index.get(key) {
             Some(met) => *met,
             None => self.meet(table, key)?,
         };
@@ -250,27 +272,29 @@ impl<'a> Projector<'a> {
     }
 
     #[cold]
-    fn meet(&mut self, table: Table, key: &'a [u8]) -> Result<u32, ProjectError> {
-        let wanted = self.readers.key(table, key);
+    fn meet(&mut self, table: Table, text: &'a [u8]) -> Result<Key<'a>, ProjectError> {
+        let wanted = self.readers.key(table, text);
         let mut column = code::NULL;
         if !wanted.seen.is_empty() {
             if self.columns.len() >= MAX_COLUMNS {
                 return Err(ProjectError::TooManyKeys);
             }
             column = offset(self.columns.len());
-            let key = self.dictionary.intern(key);
+            let key = self.dictionary.intern(text);
             let seen = wanted.seen.clone();
-            self.columns
-                .push(Column::new(table, key, field::ATTRIBUTES, seen));
+            let mut column = Column::new(table, key, field::ATTRIBUTES, seen);
+            if table == Table::Record && self.columns.len() < COLUMNS_WITH_ROOM {
+                column.reserve(self.items);
+            }
+            self.columns.push(column);
         }
-        let keys = &mut self.keys[table.index()];
-        let met = offset(keys.met.len());
-        keys.met.push(Key {
-            text: key,
+        let met = Key {
+            text,
             column,
-            wanted,
-        });
-        keys.index.insert(key, met);
+            values: wanted.values(),
+            presence: wanted.presence(),
+        };
+        self.keys[table.index()].index.insert(text, met);
         Ok(met)
     }
 
@@ -350,25 +374,38 @@ impl<'a> Projector<'a> {
     }
 }
 
-/// Key and value of a `KeyValue`.
+/// The key of a `KeyValue`, and what stands behind it, if the key comes first as everywhere.
 #[inline]
-fn pair(bytes: &[u8], part: Part) -> (&[u8], &[u8]) {
-    // Key, value and nothing else, as everybody writes it.
-    const KEY_TAG: u8 = 1 << 3 | 2;
-    const VALUE_TAG: u8 = 2 << 3 | 2;
-    let message = part.bytes(bytes);
-    if let [KEY_TAG, length, rest @ ..] = message
-        && *length < 0x80
-        && let Some((key, [VALUE_TAG, rest @ ..])) = rest.split_at_checked(usize::from(*length))
-    {
-        let mut at = 0;
-        let length = varint(rest, &mut at);
-        if let Some(value) = rest.get(at..)
-            && value.len() as u64 == length
-        {
-            return (key, value);
+fn plain_key(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    const TAG: u8 = 1 << 3 | 2;
+    match pair {
+        [TAG, length, rest @ ..] if *length < 0x80 => {
+            let (key, rest) = rest.split_at_checked(usize::from(*length))?;
+            // Another key behind it would be the one that counts.
+            matches!(rest, [] | [VALUE_TAG, ..]).then_some((key, rest))
         }
+        _ => None,
     }
+}
+
+const VALUE_TAG: u8 = 2 << 3 | 2;
+
+/// The value behind a key, if it is the last field.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "a quarter of the walk, measured")]
+fn plain_value(rest: &[u8]) -> Option<&[u8]> {
+    let [VALUE_TAG, rest @ ..] = rest else {
+        return None;
+    };
+    let mut at = 0;
+    let length = varint(rest, &mut at);
+    let value = rest.get(at..)?;
+    (value.len() as u64 == length).then_some(value)
+}
+
+/// Key and value of any `KeyValue`.
+#[cold]
+fn odd_pair(bytes: &[u8], part: Part) -> (&[u8], &[u8]) {
     let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
     for part in Scan::of(bytes, part).filter(Part::is_len) {
         match part.number {
@@ -441,7 +478,7 @@ fn intern(
     last: Option<u32>,
 ) -> Cell {
     let mut text = |text: &[u8]| match last {
-        Some(last) if dictionary.get(last) == Some(text) => Cell::Coded(kind::STRING, last),
+        Some(last) if dictionary.is(last, text) => Cell::Coded(kind::STRING, last),
         _ => Cell::Coded(kind::STRING, dictionary.intern(text)),
     };
     match value {

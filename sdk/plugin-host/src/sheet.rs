@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use petrel_wire::Signal;
 
-use crate::columns::Column;
+use crate::columns::{self, Column};
 use crate::dictionary::Dictionary;
 use crate::layout::Level;
 use crate::registry::{TABLES, Table};
@@ -27,6 +27,8 @@ pub(crate) struct Sheet {
     pub(crate) kept: Selection,
     /// Dropped messages, with those inside them that were dropped, too.
     pub(crate) removed: Vec<u32>,
+    /// Attributes of the row that has most, as it came.
+    pub(crate) most_attributes: usize,
     /// Answers applied so far.
     pub(crate) answers: u8,
     /// Something is not as it came.
@@ -55,6 +57,13 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        self.parents.reserve(rows);
+        self.frames.reserve(rows);
+        self.inner.reserve(rows);
+        self.levels.reserve(rows);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.frames.len()
     }
@@ -82,6 +91,14 @@ impl Selection {
 }
 
 impl Sheet {
+    /// Columns in which plugins made cells: so many attributes may a row have more than it had.
+    pub(crate) fn made_columns(&self) -> usize {
+        let made = |column: &&Column| {
+            !column.changed_by.is_empty() && column.places.contains(&columns::MADE)
+        };
+        self.columns.iter().filter(made).count()
+    }
+
     /// Records that are left.
     pub(crate) fn records(&self) -> usize {
         self.kept.len(self, Table::Record)

@@ -7,9 +7,11 @@ use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
 use crate::layout::{KEY, VALUE};
 use crate::registry::kind;
+use crate::scan::put_short;
 
 /// The members of `AnyValue`.
 const STRING: u32 = 1;
+const STRING_FIELD: u8 = 1;
 const BOOL: u32 = 2;
 const INT: u32 = 3;
 const DOUBLE: u32 = 4;
@@ -25,7 +27,7 @@ pub(crate) fn put_coded(out: &mut Vec<u8>, of: u8, bytes: &[u8]) {
         kind::JSON if json(bytes, out).is_ok() => {}
         _ => {
             out.truncate(start);
-            put_len(out, STRING, bytes);
+            put_short(out, STRING_FIELD, bytes);
         }
     }
 }

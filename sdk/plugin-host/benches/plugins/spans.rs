@@ -57,6 +57,38 @@ fn span(n: usize) -> Span {
 }
 
 pub(crate) fn batch(spans: usize) -> Batch {
+    request((0..spans).map(span).collect())
+}
+
+/// What a shop's entry sends, with nothing in it that anybody would hide.
+pub(crate) fn orders(spans: usize) -> Batch {
+    let order = |n: usize| {
+        let id = mixed(n as u64) % 1_000_000;
+        Span {
+            name: "GET /orders/{id}".into(),
+            attributes: vec![
+                text("http.request.method", "GET".into()),
+                text("http.route", "/orders/{id}".into()),
+                text("url.path", format!("/orders/{id}")),
+                pair("http.response.status_code", Value::IntValue(200)),
+                text("server.address", "orders.shop.internal".into()),
+                text(
+                    "client.address",
+                    format!("10.{}.{}.{}", id % 200, id % 251, id % 253),
+                ),
+                text(
+                    "user_agent.original",
+                    "Mozilla/5.0 (X11; Linux x86_64) Till/4.1".into(),
+                ),
+                pair("order.total", Value::IntValue(4711)),
+            ],
+            ..span(n)
+        }
+    };
+    request((0..spans).map(order).collect())
+}
+
+fn request(spans: Vec<Span>) -> Batch {
     let request = ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
             resource: Some(Resource {
@@ -64,7 +96,7 @@ pub(crate) fn batch(spans: usize) -> Batch {
                 ..Resource::default()
             }),
             scope_spans: vec![ScopeSpans {
-                spans: (0..spans).map(span).collect(),
+                spans,
                 ..ScopeSpans::default()
             }],
             ..ResourceSpans::default()

@@ -120,7 +120,7 @@ fn chained(batch: &Batch, guests: &[Guest<'_>]) -> Result<Vec<u8>, String> {
         let seen = |table, field, key: &[u8]| readers.seen(table, field, key);
         answer.apply(&mut sheet, &plan, &edits.added, seen);
     }
-    Ok(emit(&sheet))
+    Ok(emit(&sheet).bytes)
 }
 
 /// The guest's string with this code.
