@@ -88,12 +88,14 @@ async fn take<D: Door>(
     body: &mut Incoming,
     permit: &mut Option<D::Permit>,
 ) -> Result<(Receipt, Option<Written>), Refused> {
-    *permit = Some(shared.door.admit(head).await?);
+    let admitted = permit.insert(shared.door.admit(head).await?);
+    let mut share = shared.budget.share(shared.door.tenant(admitted));
     let dialect = protocol.dialect(&head.headers)?;
     let packing = Packing::of(dialect, &head.headers)?;
-    let mut share = shared.budget.share();
     let cap = shared.config.limits.request_bytes;
-    let body = body.read_all(length, cap, &mut share).await?;
+    let body = body
+        .read_all(length, cap, packing.coding(), &mut share)
+        .await?;
     let limits = shared.config.limits;
     let bytes = body.len();
     let translate = move |share: &mut Share| dialect.translate(packing, body, &limits, share);

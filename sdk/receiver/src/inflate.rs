@@ -234,7 +234,7 @@ mod tests {
         let text = b"telemetry ".repeat(10_000);
         let packed = snap::raw::Encoder::new().compress_vec(&text).unwrap();
         let unpacked =
-            |packed: &[u8], limit, budget| unsnap(packed, limit, &mut Budget::new(budget).share());
+            |packed: &[u8], limit, budget| unsnap(packed, limit, &mut Budget::new(budget).share(0));
         assert_eq!(unpacked(&packed, text.len(), 1 << 20).unwrap(), text);
         for (limit, budget) in [(text.len() - 1, 1 << 20), (1 << 20, 1 << 10)] {
             let refused = unpacked(&packed, limit, budget);

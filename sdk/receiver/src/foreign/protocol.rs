@@ -122,6 +122,14 @@ pub(super) enum Packing {
 }
 
 impl Packing {
+    /// What says how much room the unpacked body wants beforehand. Snappy's says so itself, later.
+    pub(super) fn coding(self) -> Coding {
+        match self {
+            Self::Coded(coding) => coding,
+            Self::Snappy => Coding::Identity,
+        }
+    }
+
     pub(super) fn of(dialect: Dialect, headers: &HeaderMap) -> Result<Self, Refused> {
         let value = text(headers, header::CONTENT_ENCODING.as_str())?;
         match dialect {
