@@ -13,13 +13,14 @@ UI_STAMP := target/stamps/ui-dist
 UI_DEPS  := target/stamps/ui-modules
 UI_FILES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help run test torture bench-agent bench-ingest bench-outage bench-plugins prepare prepare-test binaries release check-rust check-ui test-rust test-ui clean-data longest
+.PHONY: help run test torture bench-agent bench-herd bench-ingest bench-outage bench-plugins prepare prepare-test binaries release check-rust check-ui test-rust test-ui clean-data longest
 
 help:
 	@echo 'make run            build everything, start aggregator, agent and a demo application; Ctrl-C stops all'
 	@echo 'make test           everything that must hold before a change lands'
 	@echo 'make torture        the promise under every fault we can name, for half an hour (MINUTES=30 SEED=...)'
 	@echo 'make bench-agent    what the agent costs: CPU, memory, bytes on the wire, latency of an answer'
+	@echo 'make bench-herd     ten thousand agents come back at once: fairness, refusals, memory'
 	@echo 'make bench-ingest   what storing costs: CPU of pipeline and engine, bytes on the disk (ITEMS=1000000)'
 	@echo 'make bench-outage   how the backlog of an outage drains, and whether fresh data waits behind it'
 	@echo 'make bench-plugins  what processors cost: ns a span, and what a plugin costs before its first batch'
@@ -107,6 +108,9 @@ bench-ingest: release
 
 bench-outage: release
 	target/release/load outage
+
+bench-herd: release
+	target/release/load herd
 
 release: prepare-test $(ENGINE) $(UI_STAMP)
 	cargo build --release --locked --workspace --bins

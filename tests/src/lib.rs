@@ -8,6 +8,7 @@ pub mod central;
 pub mod disk;
 pub mod edge;
 pub mod fleet;
+pub mod herd;
 pub mod http;
 pub mod ledger;
 pub mod process;

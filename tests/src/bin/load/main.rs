@@ -4,20 +4,23 @@
 //! load agent  [--spans N] [--per-request N] [--peer PATH]
 //! load ingest [--items N] [--only spans|large-spans|logs|points|baseline]
 //! load outage [--rate N] [--seconds N]
+//! load herd   [--agents N] [--batches N] [--spans N]
 //! ```
 
 mod agent;
 mod baseline;
 mod draft;
 mod engine;
+mod herd;
 mod ingest;
 mod outage;
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use petrel_tests::herd::HerdOptions;
 
-const USAGE: &str = "usage: load agent [--spans N] [--per-request N] [--peer PATH]\n       load ingest [--items N] [--only spans|large-spans|logs|points|baseline]\n       load outage [--rate N] [--seconds N]";
+const USAGE: &str = "usage: load agent [--spans N] [--per-request N] [--peer PATH]\n       load ingest [--items N] [--only spans|large-spans|logs|points|baseline]\n       load outage [--rate N] [--seconds N]\n       load herd [--agents N] [--batches N] [--spans N]";
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -55,6 +58,18 @@ fn main() -> anyhow::Result<()> {
                 }
             }
             outage::run(rate, seconds)
+        }
+        Some("herd") => {
+            let mut options = HerdOptions::default();
+            for (name, value) in pairs(arguments)? {
+                match name.as_str() {
+                    "--agents" => options.agents = value.parse()?,
+                    "--batches" => options.batches = value.parse()?,
+                    "--spans" => options.spans = value.parse()?,
+                    _ => anyhow::bail!("unknown argument {name}\n{USAGE}"),
+                }
+            }
+            herd::run(options)
         }
         _ => anyhow::bail!(USAGE),
     }
