@@ -212,7 +212,8 @@ impl Owner {
         if self.reader.as_ref().is_none_or(|(open, _)| *open != number) {
             self.reader = None;
             let (segment, meta) = Segment::open_to_read(&*self.disk, &segment_name(number))?;
-            if meta.number != number {
+            let expected = self.shelves.get(&number).map(|it| it.manifest.meta);
+            if expected.is_some_and(|expected| expected != meta) {
                 return Err(Fault::damaged(
                     "opening a segment",
                     "another segment's file",

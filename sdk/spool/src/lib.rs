@@ -37,6 +37,7 @@ mod owner;
 mod ranges;
 mod recover;
 mod room;
+mod salvage;
 mod segment;
 mod settle;
 mod shelf;

@@ -146,6 +146,7 @@ pub(crate) struct Found {
     pub(crate) shelves: BTreeMap<u64, Shelf>,
     pub(crate) streams: [Stream; 2],
     pub(crate) ledger: HashMap<LedgerSender, Window>,
+    pub(crate) trust: Trust,
     pub(crate) cuts: BTreeMap<u64, Outstanding>,
     pub(crate) extras: Extras,
 }
@@ -186,7 +187,7 @@ impl Owner {
             site: found.site,
             state: Some(found.state),
             state_allocated: 0,
-            trust: Trust::Sure,
+            trust: found.trust,
             shelves: found.shelves,
             streams: found.streams,
             turns: Turns::default(),

@@ -14,20 +14,21 @@ use petrel_wire::{AgentId, Clock};
 use crate::cut::Outstanding;
 use crate::disk::Disk;
 use crate::error::{Fault, FaultKind};
-use crate::evict::{Extras, aside_name};
+use crate::evict::Extras;
 use crate::layout::{Header, Name, STATE, dead_name, segment_name};
 use crate::ledger::{Sender, Window};
 use crate::owner::{Found, Owner, Request};
 use crate::room::{self, Room};
+use crate::salvage::foreign;
 use crate::segment::{Replaced, Segment};
 use crate::shelf::Shelf;
-use crate::state::{Change, Manifest, Site, Snapshot, State};
+use crate::state::{Change, Manifest, Site, Snapshot, State, Trust};
 use crate::stream::Stream;
 use crate::{SpoolConfig, SpoolError, Tuning};
 
 /// How far the numbers on disk can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Doubt {
+pub(crate) enum Doubt {
     None,
     /// Numbers of this epoch may have been used that we no longer see.
     Epoch,
@@ -36,13 +37,15 @@ enum Doubt {
 }
 
 #[derive(Debug)]
-struct Recovery {
-    disk: Arc<dyn Disk>,
-    seconds: u64,
-    doubt: Doubt,
-    extras: Extras,
+pub(crate) struct Recovery {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) seconds: u64,
+    pub(crate) doubt: Doubt,
+    pub(crate) extras: Extras,
     shelves: BTreeMap<u64, Shelf>,
     ledger: HashMap<Sender, Window>,
+    /// The state file lists segments that are gone: its next commit writes everything.
+    trust: Trust,
 }
 
 impl Owner {
@@ -94,12 +97,13 @@ impl Recovery {
             extras: Extras::default(),
             shelves: BTreeMap::new(),
             ledger: HashMap::new(),
+            trust: Trust::Sure,
         }
     }
 
     fn run(mut self) -> Result<(Found, Doubt, Vec<Replaced>), Fault> {
         let files = self.take_stock()?;
-        let (state, mut snapshot) = match self.open_state(files.state)? {
+        let (state, mut snapshot) = match self.open_state(&files)? {
             Some(opened) => opened,
             None => self.new_state(&files.segments)?,
         };
@@ -136,6 +140,7 @@ impl Recovery {
             shelves: self.shelves,
             streams,
             ledger: self.ledger,
+            trust: self.trust,
             cuts,
             extras: self.extras,
         };
@@ -186,15 +191,26 @@ impl Recovery {
         Ok(files)
     }
 
-    fn open_state(&mut self, exists: bool) -> Result<Option<(State, Snapshot)>, Fault> {
-        if !exists {
+    fn open_state(&mut self, files: &Files) -> Result<Option<(State, Snapshot)>, Fault> {
+        let segments = &files.segments;
+        if !files.state {
             return Ok(None);
         }
-        let opened = State::open(&*self.disk).and_then(|state| {
-            let snapshot = state.load()?;
-            Ok((state, snapshot))
-        });
+        // Looked at before it is opened for writing: what a newer version wrote is not touched.
+        let opened = State::open_to_read(&*self.disk)
+            .and_then(|state| state.load())
+            .and_then(|_| State::open(&*self.disk))
+            .and_then(|state| {
+                let snapshot = state.load()?;
+                Ok((state, snapshot))
+            });
         match opened {
+            Ok((state, snapshot)) if self.is_foreign(&snapshot, segments) => {
+                drop(state);
+                let fault = Fault::damaged("opening the state file", "is another spool's");
+                self.quarantine(STATE, &fault)?;
+                Ok(None)
+            }
             Ok(opened) => Ok(Some(opened)),
             Err(fault) if fault.kind == FaultKind::Damaged => {
                 self.quarantine(STATE, &fault)?;
@@ -260,6 +276,7 @@ impl Recovery {
             if !manifest.closed {
                 self.doubt = self.doubt.max(Doubt::Epoch);
             }
+            self.trust = Trust::InDoubt;
             count_lost(site, &manifest);
         }
         for number in files.iter().copied() {
@@ -267,7 +284,7 @@ impl Recovery {
                 continue;
             }
             if number < site.next_segment {
-                self.remove_retired(number)?;
+                self.remove_retired(number, site.agent)?;
             } else if let Some((manifest, headers)) = self.read_in_full(number)? {
                 if manifest.entries() == 0 {
                     // Made just before a crash, and never written to.
@@ -296,10 +313,10 @@ impl Recovery {
     }
 
     /// A file that the state file has forgotten: unlinked if it is the one we mean.
-    fn remove_retired(&mut self, number: u64) -> Result<(), Fault> {
+    fn remove_retired(&mut self, number: u64, agent: AgentId) -> Result<(), Fault> {
         let name = segment_name(number);
         match Segment::open_to_read(&*self.disk, &name) {
-            Ok((_, meta)) if meta.number == number => {
+            Ok((_, meta)) if meta.number == number && meta.agent == agent => {
                 let allocated = self.disk.allocated(&name).unwrap_or(0);
                 self.extras.discard(name, allocated);
                 Ok(())
@@ -308,27 +325,6 @@ impl Recovery {
             Err(fault) if fault.kind == FaultKind::Damaged => self.quarantine(&name, &fault),
             Err(fault) => Err(fault),
         }
-    }
-
-    /// A closed manifest for a segment that nothing is known about.
-    fn read_in_full(&mut self, number: u64) -> Result<Option<(Manifest, Vec<Header>)>, Fault> {
-        let name = segment_name(number);
-        let (segment, meta) = match Segment::open_to_read(&*self.disk, &name) {
-            Ok((segment, meta)) if meta.number == number => (segment, meta),
-            Ok(_) => {
-                self.quarantine(&name, &foreign())?;
-                return Ok(None);
-            }
-            Err(fault) if fault.kind == FaultKind::Damaged => {
-                self.quarantine(&name, &fault)?;
-                return Ok(None);
-            }
-            Err(fault) => return Err(fault),
-        };
-        let mut shelf = Shelf::new(Manifest::new(meta), 0);
-        let (_, headers) = self.scan(segment, &mut shelf)?;
-        shelf.close();
-        Ok(Some((shelf.manifest, headers)))
     }
 
     /// Reads the newest segment's headers and opens it for writing.
@@ -351,6 +347,7 @@ impl Recovery {
             Err(fault) if fault.kind == FaultKind::Damaged => {
                 self.quarantine(&name, &fault)?;
                 self.doubt = self.doubt.max(Doubt::Epoch);
+                self.trust = Trust::InDoubt;
                 count_lost(site, &shelf.manifest);
                 return Ok((None, Vec::new()));
             }
@@ -385,102 +382,12 @@ impl Recovery {
         self.shelves.insert(number, shelf);
         Ok((segment, replaced))
     }
-
-    /// Books every record of a segment by its header. The handle comes back if all of it could be
-    /// read; otherwise the segment is not fit to be written any more.
-    fn scan(
-        &mut self,
-        segment: Segment,
-        shelf: &mut Shelf,
-    ) -> Result<(Option<Segment>, Vec<Header>), Fault> {
-        let mut headers = Vec::new();
-        let mut open = Some(segment);
-        let mut sound = true;
-        let last = if let Some(Ok(last)) = open.as_ref().map(Segment::last) {
-            last.unwrap_or(shelf.manifest.last)
-        } else {
-            // Its index is damaged: look number by number, as far as anything is found.
-            sound = false;
-            open = None;
-            u64::MAX
-        };
-        let mut misses = 0;
-        let mut seq = shelf.manifest.meta.first;
-        while seq <= last && misses < MOST_MISSES {
-            if open.is_none() {
-                match Segment::open_to_read(&*self.disk, &shelf.name()) {
-                    Ok((segment, _)) => open = Some(segment),
-                    Err(fault) if fault.kind == FaultKind::Damaged => break,
-                    Err(fault) => return Err(fault),
-                }
-            }
-            match open.as_ref().map(|segment| segment.header(seq)) {
-                Some(Ok(Some(header))) => {
-                    for missed in shelf.manifest.last + 1..seq {
-                        shelf.add_unreadable(missed);
-                    }
-                    shelf.add(&header);
-                    headers.push(header);
-                    misses = 0;
-                }
-                Some(Err(fault)) if fault.kind == FaultKind::Device => return Err(fault),
-                Some(Ok(None)) => misses += 1,
-                _ => {
-                    misses += 1;
-                    sound = false;
-                    open = None;
-                }
-            }
-            seq += 1;
-        }
-        if misses > 0 && last != u64::MAX {
-            sound = false;
-        }
-        if !sound {
-            tracing::error!(
-                segment = shelf.manifest.meta.number,
-                readable = headers.len(),
-                "a segment is damaged; what can be read of it is kept",
-            );
-            self.doubt = self.doubt.max(Doubt::Epoch);
-            return Ok((None, headers));
-        }
-        Ok((open, headers))
-    }
-
-    fn quarantine(&mut self, name: &str, fault: &Fault) -> Result<(), Fault> {
-        let aside = aside_name(name, self.seconds);
-        tracing::error!(
-            name,
-            renamed_to = aside,
-            error = %fault.source,
-            "a spool file cannot be read and was set aside",
-        );
-        self.disk
-            .rename(name, &aside)
-            .and_then(|()| self.disk.sync_dir())
-            .map_err(|error| Fault::io("setting a file aside", error))?;
-        let allocated = self.disk.allocated(&aside).unwrap_or(0);
-        self.extras.set_aside.insert(aside, allocated);
-        Ok(())
-    }
 }
 
 #[derive(Debug, Default)]
 struct Files {
     state: bool,
     segments: BTreeSet<u64>,
-}
-
-/// How many numbers in a row may be unreadable before a segment with a damaged index is taken to
-/// end there.
-const MOST_MISSES: u32 = 64;
-
-fn foreign() -> Fault {
-    Fault::damaged(
-        "opening a segment",
-        "it is another spool's, or another number's",
-    )
 }
 
 /// A segment that is gone: what of it was not settled is lost, and said so.

@@ -6,8 +6,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use petrel_spool::{Class, Directory, Tuning, WhenFull};
-use petrel_wire::{BatchId, Delivery, Refusal, unpack_zstd};
+use petrel_spool::{Class, Directory, Spool, SpoolConfig, SpoolError, Tuning, WhenFull};
+use petrel_wire::{BatchId, Delivery, Refusal, SystemClock, unpack_zstd};
 use tempfile::TempDir;
 
 use crate::entries::{assert_balanced, entry, from_agent, open, open_on, sum};
@@ -17,17 +17,73 @@ use crate::entries::{assert_balanced, entry, from_agent, open, open_on, sum};
 /// it, and the fourth to sixth are in a cut.
 #[tokio::test]
 async fn a_spool_of_the_first_format_is_opened_and_read() {
-    check(include_bytes!("../fixtures/format-1.zst")).await;
+    check(include_bytes!("../fixtures/format-1.zst"), &[]).await;
 }
 
-async fn check(fixture: &[u8]) {
+/// The same, and two entries to keep.
+#[tokio::test]
+async fn a_spool_of_the_second_format_is_opened_and_read() {
+    check(include_bytes!("../fixtures/format-2.zst"), &[21, 22]).await;
+}
+
+#[tokio::test]
+async fn what_a_newer_version_wrote_is_refused_with_words_and_not_touched() {
+    for file in ["state.redb", "segment-0000000003.redb"] {
+        let dir = TempDir::new().unwrap();
+        unpack(include_bytes!("../fixtures/format-2.zst"), dir.path());
+        make_newer(&dir.path().join(file));
+        let before = names(dir.path());
+        let config = SpoolConfig::at(dir.path());
+        let error = Spool::open(config, SystemClock::shared()).unwrap_err();
+        assert!(matches!(error, SpoolError::Newer { .. }), "{error}");
+        let words = error.to_string();
+        assert!(
+            words.contains(file) && words.contains("is of format 3"),
+            "{words}"
+        );
+        assert!(words.contains("start the version that wrote it"), "{words}");
+        assert!(!error.is_retryable());
+        assert_eq!(names(dir.path()), before, "{file}");
+    }
+}
+
+fn names(dir: &Path) -> Vec<std::ffi::OsString> {
+    let names = std::fs::read_dir(dir).unwrap();
+    let mut names: Vec<_> = names.map(|file| file.unwrap().file_name()).collect();
+    names.sort();
+    names
+}
+
+/// Rewrites the row that says which format a file is of.
+fn make_newer(path: &Path) {
+    use redb::ReadableTable as _;
+    let table: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
+    let db = redb::Database::create(path).unwrap();
+    let txn = db.begin_write().unwrap();
+    {
+        let mut table = txn.open_table(table).unwrap();
+        for key in ["site", "segment"] {
+            let Some(row) = table.get(key).unwrap().map(|row| row.value().to_vec()) else {
+                continue;
+            };
+            let mut row = row[8..].to_vec();
+            row[..4].copy_from_slice(&3_u32.to_le_bytes());
+            let mut sealed = xxhash_rust::xxh3::xxh3_64(&row).to_le_bytes().to_vec();
+            sealed.extend(row);
+            table.insert(key, sealed.as_slice()).unwrap();
+        }
+    }
+    txn.commit().unwrap();
+}
+
+async fn check(fixture: &[u8], keep: &[u64]) {
     let dir = TempDir::new().unwrap();
     unpack(fixture, dir.path());
     let spool = open(&dir);
     let stats = spool.stats();
     assert_balanced(&stats);
     assert_eq!(stats.quarantined_files, 0);
-    assert_eq!((stats.cuts, stats.entries), (1, 13));
+    assert_eq!((stats.cuts, stats.entries), (1, 13 + keep.len() as u64));
     assert_eq!(
         sum(&stats, |s| s.rejected),
         u64::from(entry(2000, 2).sealed.items())
@@ -41,6 +97,11 @@ async fn check(fixture: &[u8]) {
     let cut = spool.cut(1, 1).await.unwrap();
     let fills: Vec<_> = cut.entries().iter().map(|(_, e)| e.clone()).collect();
     assert_eq!(fills, [4, 5, 6].map(|fill| entry(2000, fill)));
+    for fill in keep {
+        let lease = spool.lease().await.unwrap();
+        assert_eq!((lease.id().epoch, lease.entry()), (2, &entry(2000, *fill)));
+        lease.settle(&Delivery::Committed);
+    }
     let mut owed: Vec<_> = (7..=12).map(|fill| entry(2000, fill)).collect();
     owed.extend((1..=3).map(|seq| from_agent(7, seq, 500, seq)));
     owed.push(entry(2000, 3)); // the part that took the place of the whole
@@ -94,6 +155,9 @@ async fn write_a_fixture() {
     whole.split(vec![part]).await.unwrap();
     let cut = spool.cut(10, u64::MAX).await.unwrap();
     assert_eq!(cut.entries().len(), 3);
+    for fill in [21, 22] {
+        let _spooled = spool.append(entry(2000, fill), Class::Keep).await.unwrap();
+    }
     spool.flush().await.unwrap();
     let fixture = pack(dir.path());
     drop(cut);

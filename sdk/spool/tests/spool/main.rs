@@ -7,6 +7,7 @@
 )]
 
 mod classes;
+mod damage;
 mod entries;
 mod failing_sync;
 mod formats;
