@@ -1,8 +1,8 @@
 //! Who sends: from the DSN that a request shows, in any of its spellings, to a [`Scope`].
 //!
 //! Only the token in a DSN counts. Tokens are looked up in the metadata database and remembered
-//! for less than a minute, so that a revoked one stops working soon and a busy sender costs one
-//! query a minute. While the database is away, whoever was known goes on.
+//! for some seconds, so that a revoked one stops working at once, as people see it, and a busy
+//! sender costs one query in that time. While the database is away, whoever was known goes on.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -43,7 +43,7 @@ pub trait Directory: Clone + Send + Sync + 'static {
 pub struct DirectoryError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// How long an answer counts; also how long a revoked token may still work.
-const FRESH: Duration = Duration::from_secs(45);
+const FRESH: Duration = Duration::from_secs(5);
 /// How long "no such project" counts: short, for a sender that is configured before its project.
 const FRESH_UNKNOWN: Duration = Duration::from_secs(5);
 /// How long an old answer still counts while the directory is away.

@@ -10,6 +10,7 @@ pub mod clickhouse;
 pub mod config;
 pub mod engine;
 pub mod ingest;
+pub mod manage;
 pub mod metadata;
 pub mod pipeline;
 pub mod query;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use petrel_aggregator::{
     config::{Config, ConfigError, Loaded},
-    pipeline, telemetry,
+    manage, pipeline, telemetry,
 };
 
 /// For wrong configuration and wrong usage, as BSD's sysexits has it.
@@ -35,15 +35,29 @@ enum Command {
         #[command(flatten)]
         configured: Configured,
     },
+    /// Who may look: add, list, change and remove users.
+    User(Managed<manage::UserCommand>),
+    /// What data belongs to: add and list projects.
+    Project(Managed<manage::ProjectCommand>),
+    /// What senders show: add, list and revoke the tokens of a project.
+    Token(Managed<manage::TokenCommand>),
     /// The embedded ClickHouse; `serve` starts it by itself.
     #[command(hide = true)]
     Engine(petrel_aggregator::engine::EngineArgs),
 }
 
 #[derive(Debug, clap::Args)]
+struct Managed<C: Subcommand> {
+    #[command(subcommand)]
+    command: C,
+    #[command(flatten)]
+    configured: Configured,
+}
+
+#[derive(Debug, clap::Args)]
 struct Configured {
     /// The configuration file: petrel.yml, or the uptrace.yml of an Uptrace.
-    #[arg(long, short, value_name = "FILE", env = "PETREL_CONFIG")]
+    #[arg(long, short, value_name = "FILE", env = "PETREL_CONFIG", global = true)]
     config: Option<PathBuf>,
 }
 
@@ -106,6 +120,9 @@ fn run(command: Command) -> anyhow::Result<()> {
             let (_, loaded) = configured.load()?;
             Ok(runtime()?.block_on(petrel_aggregator::sql::run(&loaded.config, &sql))?)
         }
+        Command::User(user) => managed(user.configured, user.command.into()),
+        Command::Project(project) => managed(project.configured, project.command.into()),
+        Command::Token(token) => managed(token.configured, token.command.into()),
         Command::Engine(engine) => Ok(petrel_aggregator::engine::run(&engine)?),
     }
 }
@@ -119,6 +136,11 @@ fn allow_descriptors() {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
+}
+
+fn managed(configured: Configured, command: manage::Command) -> anyhow::Result<()> {
+    let (_, loaded) = configured.load()?;
+    Ok(runtime()?.block_on(manage::run(&loaded.config, command, &mut manage::Terminal))?)
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

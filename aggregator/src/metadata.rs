@@ -24,12 +24,12 @@ use tokio::sync::Semaphore;
 
 use crate::config::Config;
 
-pub use passwords::{PasswordProblem, check_password};
+pub use passwords::{PasswordProblem, check_password, generate_password};
 pub use projects::Project;
 pub use sessions::{ABSOLUTE, IDLE, SessionSecret};
 pub use setup::Claim;
-pub use tokens::TokenHash;
-pub use users::{NewUser, Sees, User, UserId};
+pub use tokens::{TokenHash, TokenOrigin, TokenRecord};
+pub use users::{NewUser, Sees, User, UserId, is_email};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/metadata");
 

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::extract::Body;
 use super::session::{Session, signed_in};
 use super::{ApiState, Error, ErrorBody};
-use crate::metadata::{Claim, NewUser, Sees, check_password};
+use crate::metadata::{Claim, NewUser, Sees, check_password, is_email};
 
 /// Whether anybody can sign in yet.
 #[derive(Debug, Serialize, ToSchema)]
@@ -56,10 +56,7 @@ pub(super) async fn create(
         .take("setup", from, now)
         .map_err(Error::too_many_logins)?;
     let email = first.email.trim().to_owned();
-    let plausible = email.split_once('@').is_some_and(|(name, host)| {
-        !name.is_empty() && !host.is_empty() && !email.contains(char::is_whitespace)
-    });
-    if !plausible || email.len() > 254 {
+    if !is_email(&email) {
         return Err(Error::bad_request(
             "bad_email",
             "that is not an e-mail address",

@@ -53,6 +53,12 @@ pub fn check_password(email: &str, password: &str) -> Result<(), PasswordProblem
     Ok(())
 }
 
+/// A password that nobody guesses, short enough to be typed.
+pub fn generate_password() -> Result<String, MetadataError> {
+    // 144 bits.
+    Ok(super::secrets::fresh()?.chars().take(24).collect())
+}
+
 /// What an unknown user's password is compared with, so that it takes as long as a known one's.
 static NOBODY: LazyLock<String> =
     LazyLock::new(|| hash_now("nobody has this password").unwrap_or_default());

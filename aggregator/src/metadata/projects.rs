@@ -79,24 +79,70 @@ impl Metadata {
         Ok(())
     }
 
-    /// The projects that a user may see, by number.
-    pub async fn projects_of(&self, user: &User) -> Result<Vec<Project>, MetadataError> {
-        let rows: Vec<Row> = match user.sees {
-            Sees::All => {
-                sqlx::query_as("SELECT id, name, pinned FROM projects ORDER BY id")
-                    .fetch_all(&self.pool)
-                    .await
+    /// Makes a project: with this number, or the next one. `None` if the number is taken.
+    pub async fn create_project(
+        &self,
+        id: Option<ProjectId>,
+        name: &str,
+    ) -> Result<Option<ProjectId>, MetadataError> {
+        let doing = || doing("create a project");
+        // Two who come at once find the same number free; the second tries the next one.
+        for _ in 0..8 {
+            let number = match id {
+                Some(id) => i64::from(id.0),
+                None => {
+                    let (last,): (i64,) =
+                        sqlx::query_as("SELECT COALESCE(MAX(id), 0) FROM projects")
+                            .fetch_one(&self.pool)
+                            .await
+                            .map_err(doing())?;
+                    last + 1
+                }
+            };
+            let done = sqlx::query(
+                "INSERT INTO projects (id, name, pinned, created_at) VALUES ($1, $2, '[]', $3) \
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(number)
+            .bind(name)
+            .bind(self.now())
+            .execute(&self.pool)
+            .await
+            .map_err(doing())?;
+            if done.rows_affected() == 1 {
+                let number = u32::try_from(number).map_err(|_| MetadataError::Value {
+                    doing: "number a project",
+                })?;
+                return Ok(Some(ProjectId(number)));
             }
-            Sees::Granted => {
-                sqlx::query_as(
-                    "SELECT p.id, p.name, p.pinned FROM projects p \
-                     JOIN grants g ON g.project_id = p.id WHERE g.user_id = $1 ORDER BY p.id",
-                )
-                .bind(user.id.as_str())
-                .fetch_all(&self.pool)
-                .await
+            if id.is_some() {
+                return Ok(None);
             }
         }
+        Ok(None)
+    }
+
+    /// Every project, by number.
+    pub async fn projects(&self) -> Result<Vec<Project>, MetadataError> {
+        let rows: Vec<Row> = sqlx::query_as("SELECT id, name, pinned FROM projects ORDER BY id")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(doing("list projects"))?;
+        rows.into_iter().map(Project::read).collect()
+    }
+
+    /// The projects that a user may see, by number.
+    pub async fn projects_of(&self, user: &User) -> Result<Vec<Project>, MetadataError> {
+        if user.sees == Sees::All {
+            return self.projects().await;
+        }
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT p.id, p.name, p.pinned FROM projects p \
+             JOIN grants g ON g.project_id = p.id WHERE g.user_id = $1 ORDER BY p.id",
+        )
+        .bind(user.id.as_str())
+        .fetch_all(&self.pool)
+        .await
         .map_err(doing("list projects"))?;
         rows.into_iter().map(Project::read).collect()
     }

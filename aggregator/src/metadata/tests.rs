@@ -67,6 +67,9 @@ scenarios!(
     a_user_sees_granted_projects_only,
     the_setup_token_works_once_and_only_while_there_is_nobody,
     no_secret_can_be_read_back,
+    projects_are_numbered_from_the_last_one,
+    tokens_are_listed_without_being_told,
+    a_removed_user_is_gone_with_everything,
 );
 
 #[tokio::test]
@@ -372,6 +375,86 @@ mod scenario {
         ));
         assert_eq!(claim(&token, "eve@example.com").await, Claim::NotNeeded);
         assert_eq!(metadata.setup_token().await.unwrap(), None);
+    }
+
+    pub(super) async fn projects_are_numbered_from_the_last_one(
+        metadata: Metadata,
+        _hand: Arc<Hand>,
+    ) {
+        let create = async |id: Option<u32>, name| {
+            let made = metadata.create_project(id.map(ProjectId), name).await;
+            made.unwrap().map(|id| id.0)
+        };
+        assert_eq!(create(None, "Shop").await, Some(1));
+        assert_eq!(create(Some(7), "Mill").await, Some(7));
+        assert_eq!(create(Some(7), "Other").await, None, "it is taken");
+        assert_eq!(create(None, "Till").await, Some(8));
+        let names: Vec<_> = metadata.projects().await.unwrap();
+        let names: Vec<_> = names.iter().map(|p| (p.id.0, p.name.as_str())).collect();
+        assert_eq!(names, [(1, "Shop"), (7, "Mill"), (8, "Till")]);
+    }
+
+    pub(super) async fn tokens_are_listed_without_being_told(metadata: Metadata, hand: Arc<Hand>) {
+        metadata
+            .upsert_projects(&[project(1, "one"), project(2, "two")])
+            .await
+            .unwrap();
+        hand.advance(Duration::from_secs(1));
+        let laptop = metadata.create_token(ProjectId(1), "laptop").await.unwrap();
+        hand.advance(Duration::from_secs(1));
+        metadata
+            .revoke_token(ProjectId(1), &TokenHash::of(&laptop))
+            .await
+            .unwrap();
+        let [config, user] = &metadata.tokens(ProjectId(1)).await.unwrap()[..] else {
+            panic!("two tokens")
+        };
+        assert_eq!(
+            (config.origin, config.label.as_str()),
+            (TokenOrigin::Config, "configuration")
+        );
+        assert_eq!(config.revoked, None);
+        assert_eq!(
+            (user.origin, user.label.as_str()),
+            (TokenOrigin::User, "laptop")
+        );
+        assert_eq!(user.hash, TokenHash::of(&laptop));
+        assert!(user.created > config.created && user.revoked > Some(user.created));
+        assert!(!format!("{user:?}").contains(laptop.expose()));
+        assert_eq!(user.hash.short().len(), 12);
+    }
+
+    pub(super) async fn a_removed_user_is_gone_with_everything(
+        metadata: Metadata,
+        _hand: Arc<Hand>,
+    ) {
+        metadata
+            .upsert_projects(&[project(1, "one")])
+            .await
+            .unwrap();
+        let ada = metadata
+            .create_user(newcomer("ada@example.com", Sees::Granted))
+            .await
+            .unwrap();
+        metadata.grant(&ada.id, ProjectId(1)).await.unwrap();
+        let session = metadata.open_session(&ada).await.unwrap();
+        let found = metadata.user_by_email("ADA@example.com").await.unwrap();
+        assert_eq!(found.as_ref(), Some(&ada));
+        assert_eq!(metadata.users().await.unwrap(), [(ada.clone(), true)]);
+        metadata.disable_user(&ada.id).await.unwrap();
+        assert_eq!(metadata.users().await.unwrap(), [(ada.clone(), false)]);
+        metadata.remove_user(&ada.id).await.unwrap();
+        assert_eq!(metadata.users().await.unwrap(), []);
+        assert_eq!(
+            metadata.user_by_email("ada@example.com").await.unwrap(),
+            None
+        );
+        assert_eq!(metadata.session(&session).await.unwrap(), None);
+        let again = metadata
+            .create_user(newcomer("ada@example.com", Sees::Granted))
+            .await
+            .unwrap();
+        assert_eq!(metadata.projects_of(&again).await.unwrap(), []);
     }
 
     pub(super) async fn no_secret_can_be_read_back(metadata: Metadata, _hand: Arc<Hand>) {

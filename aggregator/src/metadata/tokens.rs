@@ -1,7 +1,7 @@
 //! Tokens: what senders show. Several per project, each revocable, none readable.
 
 use petrel_spool::ProjectId;
-use petrel_wire::Token;
+use petrel_wire::{Token, UnixNanos};
 
 use super::{Metadata, MetadataError, doing, secrets};
 
@@ -15,9 +15,39 @@ impl TokenHash {
         Self(secrets::digest(token.expose()))
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    /// In hexadecimal.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Enough of it to tell tokens of one project apart; nobody can guess the token from it.
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+/// Who made a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenOrigin {
+    /// The configuration names it, and brings it back at every start.
+    Config,
+    /// Somebody asked for it.
+    User,
+}
+
+/// What is known of a token, which is not the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Its name here.
+    pub hash: TokenHash,
+    /// What it is for, in the words of who made it.
+    pub label: String,
+    /// Who made it.
+    pub origin: TokenOrigin,
+    /// When it was made.
+    pub created: UnixNanos,
+    /// When it was ended, if it was.
+    pub revoked: Option<UnixNanos>,
 }
 
 impl Metadata {
@@ -42,6 +72,32 @@ impl Metadata {
         .await
         .map_err(doing("create a token"))?;
         Ok(token)
+    }
+
+    /// All tokens of a project, also those that are revoked, oldest first.
+    pub async fn tokens(&self, project: ProjectId) -> Result<Vec<TokenRecord>, MetadataError> {
+        type Row = (String, String, String, i64, Option<i64>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT hash, label, origin, created_at, revoked_at FROM tokens \
+             WHERE project_id = $1 ORDER BY created_at, hash",
+        )
+        .bind(i64::from(project.0))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(doing("list tokens"))?;
+        let time = |nanos: i64| UnixNanos(u64::try_from(nanos).unwrap_or(0));
+        let record = |(hash, label, origin, created, revoked): Row| TokenRecord {
+            hash: TokenHash(hash),
+            label,
+            origin: if origin == "config" {
+                TokenOrigin::Config
+            } else {
+                TokenOrigin::User
+            },
+            created: time(created),
+            revoked: revoked.map(time),
+        };
+        Ok(rows.into_iter().map(record).collect())
     }
 
     /// Ends a token of this project. Says whether there was one to end.

@@ -101,6 +101,14 @@ impl fmt::Debug for NewUser {
     }
 }
 
+/// Whether this may be somebody's address. Only a letter that arrives could prove it.
+pub fn is_email(text: &str) -> bool {
+    let plausible = text.split_once('@').is_some_and(|(name, host)| {
+        !name.is_empty() && !host.is_empty() && !text.contains(char::is_whitespace)
+    });
+    plausible && text.len() <= 254
+}
+
 impl Metadata {
     /// Brings the users of the configuration in. They see every project. A password that changed
     /// in the configuration is set anew and ends the user's sessions.
@@ -137,6 +145,49 @@ impl Metadata {
             }
         }
         Ok(())
+    }
+
+    /// Every user, by address; and whether they may sign in.
+    pub async fn users(&self) -> Result<Vec<(User, bool)>, MetadataError> {
+        type Row = (String, String, String, String, Option<i64>);
+        let rows: Vec<Row> =
+            sqlx::query_as("SELECT id, email, name, sees, disabled_at FROM users ORDER BY email")
+                .fetch_all(&self.pool)
+                .await
+                .map_err(doing("list users"))?;
+        let read = |(id, email, name, sees, disabled): Row| {
+            (User::read((id, email, name, sees)), disabled.is_none())
+        };
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// The user with this address, whatever its case.
+    pub async fn user_by_email(&self, email: &str) -> Result<Option<User>, MetadataError> {
+        let row: Option<UserRow> =
+            sqlx::query_as("SELECT id, email, name, sees FROM users WHERE email = $1")
+                .bind(email.to_lowercase())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(doing("look up a user"))?;
+        Ok(row.map(User::read))
+    }
+
+    /// Forgets a user, with sessions and grants.
+    pub async fn remove_user(&self, user: &UserId) -> Result<(), MetadataError> {
+        let doing = || doing("remove a user");
+        let mut work = self.pool.begin().await.map_err(doing())?;
+        for statement in [
+            "DELETE FROM sessions WHERE user_id = $1",
+            "DELETE FROM grants WHERE user_id = $1",
+            "DELETE FROM users WHERE id = $1",
+        ] {
+            sqlx::query(statement)
+                .bind(user.as_str())
+                .execute(&mut *work)
+                .await
+                .map_err(doing())?;
+        }
+        work.commit().await.map_err(doing())
     }
 
     /// Creates a user; fails if the address is taken.

@@ -9,6 +9,7 @@ mod api;
 mod check;
 mod doors;
 mod ingest;
+mod manage;
 mod sender;
 mod serve;
 mod store;
