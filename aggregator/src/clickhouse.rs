@@ -7,6 +7,7 @@ mod insert;
 mod migrate;
 mod schema;
 mod trouble;
+mod trace_context;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ pub use insert::{InsertError, Writer};
 pub use migrate::{MigrateError, migrate};
 pub use schema::Schema;
 pub use trouble::Trouble;
+pub(crate) use trace_context::MACHINE;
+
+use trace_context::{Sender, traced};
 
 /// What the server's query log says about who asks.
 const PRODUCT: &str = "petrel-aggregator";
@@ -129,7 +133,12 @@ impl Reader {
     /// A statement, with `{name:Type}` where parameters go ([`::clickhouse::query::Query::param`]).
     /// Question marks mean themselves.
     pub fn query(&self, sql: &str) -> ::clickhouse::query::Query {
-        self.client.query_raw(sql)
+        traced(&self.client, Sender::Person).query_raw(sql)
+    }
+
+    /// The same for a question that nobody asks but this program, round the clock.
+    pub(crate) fn machine(&self, sql: &str) -> ::clickhouse::query::Query {
+        traced(&self.client, Sender::Machine).query_raw(sql)
     }
 }
 

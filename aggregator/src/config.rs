@@ -65,6 +65,9 @@ pub struct ClickHouse {
     pub database: String,
     /// Longest query (`max_execution_time`).
     pub max_execution_time: Duration,
+    /// The project that spans of the server's own work are imported into, if they are
+    /// (`import_spans_to`).
+    pub import_spans_to: Option<ProjectId>,
     /// Settings sent along with each query (`query_settings`).
     pub query_settings: BTreeMap<String, String>,
     /// Whether an insert is acknowledged only when it is on the disk (`durable`).
@@ -211,6 +214,7 @@ impl Default for ClickHouse {
             password: Secret::default(),
             database: "petrel".to_owned(),
             max_execution_time: Duration::from_secs(30),
+            import_spans_to: None,
             query_settings: BTreeMap::new(),
             durable: true,
             engine_library: None,

@@ -16,6 +16,7 @@ pub mod pipeline;
 pub mod query;
 pub mod rows;
 pub mod shutdown;
+pub mod span_log;
 pub mod sql;
 pub mod store;
 pub mod telemetry;

@@ -4,6 +4,7 @@
 //! Secrets are kept as SHA-256 of 256 random bits, passwords as argon2id; neither can be read
 //! back. Times are Unix nanoseconds of the injected clock. Nothing here knows HTTP.
 
+mod imports;
 mod passwords;
 mod projects;
 mod secrets;
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::Config;
 
+pub use imports::Import;
 pub use passwords::{PasswordProblem, check_password, generate_password};
 pub use projects::Project;
 pub use sessions::{ABSOLUTE, IDLE, SessionSecret};

@@ -24,6 +24,7 @@ use crate::auth::{Auth, Directory, DirectoryError};
 use crate::config::{Config, Ingest as Bounds, ListenAddr, Listener};
 use crate::ingest::{Ingest, Recent};
 use crate::metadata::{Database, Metadata};
+use crate::span_log::SpanLog;
 use crate::store::Store;
 use crate::{shutdown, telemetry};
 
@@ -65,6 +66,15 @@ pub async fn run(
     let journal = open_journal(&config, &clock).await?;
     let store = Store::start(&config, journal.clone(), Arc::clone(&clock))?;
     let store = Arc::new(store);
+
+    let importing = SpanLog::of(
+        &config,
+        store.reader(),
+        metadata.clone(),
+        journal.clone(),
+        Arc::clone(&clock),
+    )
+    .map(|span_log| tokio::spawn(span_log.run(stop.clone())));
 
     let recent = Recent::new();
     let auth = Auth::new(metadata.clone(), Arc::clone(&clock));
@@ -108,6 +118,9 @@ pub async fn run(
     // The watchdog is fed to the end: stopping may not hang either.
     let watchdog = tokio::spawn(feed_watchdog(Arc::clone(&store), journal.clone()));
     futures_util::future::join_all(serving).await;
+    if let Some(importing) = importing {
+        importing.await?;
+    }
 
     // Nothing is answered any more; all that is owed lies in the journal.
     store.stop().await;

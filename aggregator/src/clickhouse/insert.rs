@@ -11,6 +11,7 @@ use std::time::Duration;
 use ::clickhouse::Client;
 use ::clickhouse::error::Error;
 
+use super::trace_context::{Sender, traced};
 use super::trouble::{self, Trouble};
 use crate::rows::Block;
 
@@ -111,9 +112,8 @@ impl Writer {
             block.table(),
             columns.join(", ")
         );
-        let mut insert = self
-            .client_for_server()
-            .await?
+        let client = self.client_for_server().await?;
+        let mut insert = traced(&client, Sender::Machine)
             .insert_formatted_with(sql)
             .with_setting("insert_deduplication_token", token)
             .with_timeouts(Some(SEND), Some(END));

@@ -7,6 +7,7 @@ use tracing::info;
 
 use super::Trouble;
 use super::schema::{MIGRATIONS, Schema};
+use super::trace_context::{Sender, traced};
 
 /// The schema is not what this program needs, and could not be made so.
 #[derive(Debug, thiserror::Error)]
@@ -208,7 +209,7 @@ impl Owner<'_> {
     }
 
     async fn execute(&self, client: &Client, doing: &str, sql: &str) -> Result<(), MigrateError> {
-        client
+        traced(client, Sender::Machine)
             .query_raw(sql)
             .execute()
             .await
@@ -232,8 +233,7 @@ impl Owner<'_> {
             doing: doing.to_owned(),
             source,
         };
-        let mut cursor = self
-            .client
+        let mut cursor = traced(self.client, Sender::Machine)
             .query_raw(sql)
             .fetch_bytes("TabSeparated")
             .map_err(failed)?;

@@ -127,6 +127,15 @@ fn clickhouse(section: &Section<'_>) -> ClickHouse {
     if let Some(durable) = section.flag("durable") {
         ch.durable = durable;
     }
+    if let Some(project) = section.parsed("import_spans_to", |text| match text.parse() {
+        Ok(0) => Ok(None),
+        Ok(id) => Ok(Some(ProjectId(id))),
+        Err(_) => Err(format!(
+            "{text:?} is not the number of a project; write 0 to import nothing"
+        )),
+    }) {
+        ch.import_spans_to = project;
+    }
     ch.query_settings = section.pairs("query_settings").into_iter().collect();
     ch
 }

@@ -70,6 +70,7 @@ scenarios!(
     projects_are_numbered_from_the_last_one,
     tokens_are_listed_without_being_told,
     a_removed_user_is_gone_with_everything,
+    an_import_goes_on_where_it_stood,
 );
 
 #[tokio::test]
@@ -101,7 +102,7 @@ async fn refuses_a_newer_schema(database: &Database) {
     let metadata = Metadata::open(database, Hand::shared()).await.unwrap();
     sqlx::query(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-         SELECT 9000, 'of tomorrow', success, checksum, 1 FROM _sqlx_migrations",
+         SELECT 9000, 'of tomorrow', success, checksum, 1 FROM _sqlx_migrations WHERE version = 1",
     )
     .execute(&metadata.pool)
     .await
@@ -455,6 +456,29 @@ mod scenario {
             .await
             .unwrap();
         assert_eq!(metadata.projects_of(&again).await.unwrap(), []);
+    }
+
+    pub(super) async fn an_import_goes_on_where_it_stood(metadata: Metadata, hand: Arc<Hand>) {
+        let begun = metadata.import("log").await.unwrap();
+        assert_eq!(
+            (begun.epoch, begun.seq, begun.position),
+            (1_800_000_000, 1, 0)
+        );
+        let pending = Import {
+            pending: Some(7),
+            ..begun.clone()
+        };
+        metadata.set_import("log", &pending).await.unwrap();
+        hand.advance(Duration::from_secs(60));
+        assert_eq!(metadata.import("log").await.unwrap(), pending);
+        let taken = Import {
+            seq: 2,
+            position: 7,
+            ..begun.clone()
+        };
+        metadata.set_import("log", &taken).await.unwrap();
+        assert_eq!(metadata.import("log").await.unwrap(), taken);
+        assert_eq!(metadata.import("other").await.unwrap().position, 0);
     }
 
     pub(super) async fn no_secret_can_be_read_back(metadata: Metadata, _hand: Arc<Hand>) {

@@ -18,7 +18,7 @@ use crate::sender::{get, post};
 
 mod loki;
 mod prometheus;
-mod zipkin;
+pub(crate) mod zipkin;
 
 /// A whole aggregator with the embedded engine, and the projects 1 (`one`) and 2 (`two`).
 struct Whole {

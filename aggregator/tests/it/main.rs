@@ -12,4 +12,6 @@ mod ingest;
 mod manage;
 mod sender;
 mod serve;
+mod span_log;
 mod store;
+mod trace_context;

@@ -35,14 +35,14 @@ fn now() -> u64 {
 }
 
 /// A journal and a store on it, with the embedded engine.
-struct Running {
-    config: Config,
-    journal: Spool,
-    store: Store,
+pub(crate) struct Running {
+    pub(crate) config: Config,
+    pub(crate) journal: Spool,
+    pub(crate) store: Store,
 }
 
 impl Running {
-    async fn start(dir: &Path) -> Self {
+    pub(crate) async fn start(dir: &Path) -> Self {
         let config = Config {
             data_dir: dir.to_owned(),
             ..Config::default()
@@ -50,7 +50,7 @@ impl Running {
         Self::start_with(config).await
     }
 
-    async fn start_with(config: Config) -> Self {
+    pub(crate) async fn start_with(config: Config) -> Self {
         let clock = SystemClock::shared();
         let journal = Spool::open(
             SpoolConfig::at(config.data_dir.join("journal")),
@@ -81,11 +81,11 @@ impl Running {
     }
 
     /// Everything that was appended is settled.
-    async fn stored(&self) {
+    pub(crate) async fn stored(&self) {
         eventually("the journal is empty", || self.journal.stats().entries == 0).await;
     }
 
-    async fn sql(&self, query: &str) -> Vec<Vec<String>> {
+    pub(crate) async fn sql(&self, query: &str) -> Vec<Vec<String>> {
         let mut answer = Vec::new();
         sql::ask(&self.config, query, "TabSeparatedRaw", &mut answer)
             .await
@@ -96,7 +96,7 @@ impl Running {
             .collect()
     }
 
-    async fn cell(&self, query: &str) -> String {
+    pub(crate) async fn cell(&self, query: &str) -> String {
         self.sql(query).await[0][0].clone()
     }
 
@@ -109,7 +109,7 @@ impl Running {
     }
 
     /// A client that may change things.
-    fn owner(&self) -> clickhouse::Client {
+    pub(crate) fn owner(&self) -> clickhouse::Client {
         let access = Access::read(&access_file(&self.config)).unwrap();
         clickhouse::Client::default()
             .with_url(access.url)
@@ -119,13 +119,13 @@ impl Running {
             .with_compression(clickhouse::Compression::None)
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.store.stop().await;
         self.journal.close().await;
     }
 }
 
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let waited = tokio::time::timeout(Duration::from_secs(120), async {
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
         while !holds() {

@@ -5,7 +5,7 @@ use super::{Whole, now_seconds, post};
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// `system.opentelemetry_span_log` as ClickHouse's server has it; the embedded engine has none.
-pub(super) const SPAN_LOG: &str = "CREATE TABLE system.opentelemetry_span_log (
+pub(crate) const SPAN_LOG: &str = "CREATE TABLE system.opentelemetry_span_log (
     trace_id UUID, span_id UInt64, parent_span_id UInt64,
     operation_name LowCardinality(String), kind Int8,
     start_time_us UInt64, finish_time_us UInt64, finish_date Date,

@@ -1,4 +1,4 @@
-//! OTLP as translations write it: messages in place, attributes, one resource per key.
+//! OTLP as translations write it: attributes, and one resource per key.
 //!
 //! Numbers of fields stand where they are written, with their names beside them; whatever comes
 //! out is checked as if it had come from an SDK.
@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use petrel_wire::Limits;
-use petrel_wire::otlp::fields::{put_fixed64, put_len, put_varint, put_varint_field};
+pub(super) use petrel_wire::otlp::fields::put_message as message;
+use petrel_wire::otlp::fields::{put_fixed64, put_len, put_varint_field};
 
 use crate::Refused;
 
@@ -18,25 +19,6 @@ pub(super) enum Scalar<'a> {
     Bool(bool),
     Int(i64),
     Double(f64),
-}
-
-/// Writes a message as a length-delimited field. Most are shorter than 128 bytes; longer ones are
-/// moved to make room for their length.
-pub(super) fn message(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut Vec<u8>)) {
-    put_varint(out, u64::from(number) << 3 | 2);
-    out.push(0);
-    let start = out.len();
-    write(out);
-    let end = out.len();
-    match u8::try_from(end - start) {
-        Ok(length) if length < 0x80 => out[start - 1] = length,
-        _ => {
-            put_varint(out, (end - start) as u64);
-            let prefix = out.len() - end;
-            out[start - 1..].rotate_right(prefix);
-            out.remove(start - 1 + prefix);
-        }
-    }
 }
 
 /// Writes a string field; an empty one is its own default.
@@ -147,25 +129,5 @@ impl<K: Eq + Hash> Groups<K> {
             });
         }
         out
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use petrel_wire::otlp::fields::Fields;
-
-    use super::*;
-
-    #[test]
-    fn a_message_of_any_length_is_read_back() {
-        for length in [0, 1, 127, 128, 16_383, 16_384, 3_000_000] {
-            let content = vec![b'x'; length];
-            let mut out = b"\x08\x01".to_vec();
-            message(&mut out, 5, |out| out.extend_from_slice(&content));
-            put_varint_field(&mut out, 6, 7);
-            let fields: Vec<_> = Fields::new(&out).collect();
-            assert_eq!(fields.len(), 3, "{length}");
-            assert_eq!(fields[1].len_bytes(), Some(content.as_slice()), "{length}");
-        }
     }
 }

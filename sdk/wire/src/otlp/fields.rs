@@ -308,6 +308,25 @@ pub fn put_len(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Appends a message field whose content `write` appends. Most are shorter than 128 bytes; longer
+/// ones are moved to make room for their length.
+pub fn put_message(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    put_varint(out, u64::from(number) << 3 | 2);
+    out.push(0);
+    let start = out.len();
+    write(out);
+    let end = out.len();
+    match u8::try_from(end - start) {
+        Ok(length) if length < 0x80 => out[start - 1] = length,
+        _ => {
+            put_varint(out, (end - start) as u64);
+            let prefix = out.len() - end;
+            out[start - 1..].rotate_right(prefix);
+            out.remove(start - 1 + prefix);
+        }
+    }
+}
+
 /// Appends a varint field.
 pub fn put_varint_field(out: &mut Vec<u8>, number: u32, value: u64) {
     put_varint(out, u64::from(number) << 3);
@@ -378,6 +397,19 @@ mod tests {
         most[9] = 2;
         assert_eq!(read(&most), None);
         assert_eq!(read(&[0x80; 11]), None);
+    }
+
+    #[test]
+    fn a_message_of_any_length_is_read_back() {
+        for length in [0, 1, 127, 128, 16_383, 16_384, 3_000_000] {
+            let content = vec![b'x'; length];
+            let mut out = b"\x08\x01".to_vec();
+            put_message(&mut out, 5, |out| out.extend_from_slice(&content));
+            put_varint_field(&mut out, 6, 7);
+            let fields: Vec<_> = Fields::new(&out).collect();
+            assert_eq!(fields.len(), 3, "{length}");
+            assert_eq!(fields[1].len_bytes(), Some(content.as_slice()), "{length}");
+        }
     }
 
     #[test]
