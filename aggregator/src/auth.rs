@@ -145,7 +145,7 @@ impl<D> fmt::Debug for Auth<D> {
 
 /// Headers, which are metadata in gRPC, in the order in which they are looked at; the second is a
 /// typing error that senders carry since Uptrace's first documentation.
-const HEADERS: [&str; 3] = [Dsn::HEADER, "uptrace-dns", "authorization"];
+pub(crate) const HEADERS: [&str; 3] = [Dsn::HEADER, "uptrace-dns", "authorization"];
 
 /// The token that a request shows. The first place where something stands decides.
 fn token(head: &Head) -> Result<Token, Refused> {

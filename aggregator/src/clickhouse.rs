@@ -6,8 +6,8 @@
 mod insert;
 mod migrate;
 mod schema;
-mod trouble;
 mod trace_context;
+mod trouble;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ pub use crate::engine::StartError;
 pub use insert::{InsertError, Writer};
 pub use migrate::{MigrateError, migrate};
 pub use schema::Schema;
-pub use trouble::Trouble;
 pub(crate) use trace_context::MACHINE;
+pub use trouble::Trouble;
 
 use trace_context::{Sender, traced};
 

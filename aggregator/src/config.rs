@@ -125,6 +125,17 @@ pub struct Listen {
     pub grpc: Listener,
     /// OTLP/HTTP, API and UI (and OTLP/gRPC).
     pub http: Listener,
+    /// Zipkin's own port, if it is open.
+    pub zipkin: Option<ZipkinPort>,
+}
+
+/// `listen.zipkin`: where senders of spans come that know no DSN.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ZipkinPort {
+    /// On this machine's loopback.
+    pub addr: ListenAddr,
+    /// Whose project their spans belong to.
+    pub token: Token,
 }
 
 /// One of them.
@@ -197,6 +208,7 @@ impl Default for Config {
             listen: Listen {
                 grpc: listener(14317),
                 http: listener(14318),
+                zipkin: None,
             },
             site_addr: "http://localhost:14318".to_owned(),
             ch_schema: ChSchema::default(),

@@ -21,3 +21,4 @@ pub mod sql;
 pub mod store;
 pub mod telemetry;
 pub mod ui;
+pub mod zipkin_port;

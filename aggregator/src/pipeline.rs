@@ -26,7 +26,7 @@ use crate::ingest::{Ingest, Recent};
 use crate::metadata::{Database, Metadata};
 use crate::span_log::SpanLog;
 use crate::store::Store;
-use crate::{shutdown, telemetry};
+use crate::{shutdown, telemetry, zipkin_port};
 
 /// Runs the aggregator until it is told to stop.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
@@ -41,6 +41,8 @@ pub struct Listening {
     pub grpc: SocketAddr,
     /// OTLP/HTTP, API and UI.
     pub http: SocketAddr,
+    /// Zipkin's own port, if it is open.
+    pub zipkin: Option<SocketAddr>,
 }
 
 /// Runs until `stop`; calls `ready` once requests are taken.
@@ -55,7 +57,15 @@ pub async fn run(
     let (grpc, http) = (&config.listen.grpc, &config.listen.http);
     let (grpc_listener, http_listener) = (bind(&grpc.addr).await?, bind(&http.addr).await?);
     let (grpc_serve, http_serve) = (serving(grpc, &config)?, serving(http, &config)?);
+    let zipkin = match &config.listen.zipkin {
+        Some(port) => Some((bind(&port.addr).await?, port.token.clone())),
+        None => None,
+    };
     let listening = Listening {
+        zipkin: match &zipkin {
+            Some((listener, _)) => Some(listener.local_addr()?),
+            None => None,
+        },
         grpc: grpc_listener.local_addr()?,
         http: http_listener.local_addr()?,
     };
@@ -100,10 +110,25 @@ pub async fn run(
         }))
         .merge(api::router(state));
 
-    let serving = [
+    let mut serving = vec![
         petrel_receiver::serve(grpc_listener, router.clone(), grpc_serve, stop.clone()),
-        petrel_receiver::serve(http_listener, router, http_serve, stop.clone()),
+        petrel_receiver::serve(http_listener, router.clone(), http_serve, stop.clone()),
     ];
+    if let Some((listener, token)) = zipkin {
+        let lending = zipkin_port::router(router, &token);
+        let plain = ServeConfig {
+            tls: None,
+            max_connections: config.ingest.max_connections,
+            drain: shutdown::DRAIN,
+            ..ServeConfig::default()
+        };
+        serving.push(petrel_receiver::serve(
+            listener,
+            lending,
+            plain,
+            stop.clone(),
+        ));
+    }
     info!(
         grpc = %listening.grpc, http = %listening.http, site = config.site_addr,
         "taking requests"
@@ -182,7 +207,7 @@ fn serving(listener: &Listener, config: &Config) -> anyhow::Result<ServeConfig> 
             files.client_ca_file.as_deref(),
         )?),
     };
-    if tls.is_none() && !is_local(&listener.addr) {
+    if tls.is_none() && !listener.addr.is_loopback() {
         warn!(addr = %listener.addr, "tokens and data travel unencrypted here; see listen.tls");
     }
     Ok(ServeConfig {
@@ -191,10 +216,6 @@ fn serving(listener: &Listener, config: &Config) -> anyhow::Result<ServeConfig> 
         drain: shutdown::DRAIN,
         ..ServeConfig::default()
     })
-}
-
-fn is_local(addr: &ListenAddr) -> bool {
-    matches!(addr.host(), Some("localhost" | "127.0.0.1" | "::1"))
 }
 
 /// Without a host: every interface, both families where the machine has both.

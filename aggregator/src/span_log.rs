@@ -15,7 +15,7 @@ mod rows;
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_spool::{Entry, ProjectId, Spool, SpoolError};
+use petrel_spool::{Class, Entry, ProjectId, Spool, SpoolError};
 use petrel_wire::{AgentId, Batch, BatchId, Clock, Limits, Malformed, Sealed, Signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -180,7 +180,7 @@ impl SpanLog {
             accepted: self.clock.wall(),
             sealed,
         };
-        match self.journal.append(entry).await {
+        match self.journal.append(entry, Class::Keep).await {
             Ok(_) => Ok(()),
             // The window was taken before a crash, and spans of its time came after: the server
             // wrote its log later than it does.

@@ -1,7 +1,7 @@
 //! [`ListenAddr`]: `:14318`, `127.0.0.1:14318`, `[::1]:14318` or `localhost:14318`.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Where a listener listens. Without a host it is every interface, as Go programs read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,15 @@ impl ListenAddr {
     /// The port; zero lets the system choose.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Whether only this machine reaches it.
+    pub fn is_loopback(&self) -> bool {
+        match self.host() {
+            Some("localhost") => true,
+            Some(host) => host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+            None => false,
+        }
     }
 
     /// The host, unless it is every interface.

@@ -7,7 +7,7 @@ use petrel_wire::Token;
 
 use super::{
     ChSchema, ClickHouse, Config, ConfigError, Ingest, ListenAddr, Listener, Loaded, Postgres,
-    Project, Secret, Table, TlsFiles, Ttl, User,
+    Project, Secret, Table, TlsFiles, Ttl, User, ZipkinPort,
     expand::expand,
     section::{Findings, Section},
     servers::{ServerDsn, host_and_port, http_url, site_url},
@@ -72,6 +72,10 @@ fn read(root: &Section<'_>) -> Config {
         let shared = section.section("tls").and_then(|tls| tls_files(tls));
         listener(&section, "grpc", &mut config.listen.grpc, shared.as_ref());
         listener(&section, "http", &mut config.listen.http, shared.as_ref());
+        if let Some(zipkin) = section.section("zipkin") {
+            config.listen.zipkin = zipkin_port(&zipkin);
+            zipkin.finish();
+        }
         section.finish();
     }
     config.site_addr = site(root, &config);
@@ -230,11 +234,7 @@ fn projects(root: &Section<'_>) -> Vec<Project> {
             Ok(0) | Err(_) => Err(format!("{text:?} is not a number from 1 to 4294967295")),
             Ok(id) => Ok(ProjectId(id)),
         });
-        // Not through the text of the error: it would print the token.
-        let token = section.parsed("token", |text| {
-            Token::parse(text)
-                .map_err(|_| "a token has 1 to 512 characters, none of them white space".to_owned())
-        });
+        let token = section.parsed("token", token);
         let name = section.text("name");
         let pinned_attrs = section.texts("pinned_attrs");
         for (key, there) in [("id", section.has("id")), ("token", section.has("token"))] {
@@ -325,6 +325,35 @@ fn listener(
         listener.tls = tls_files(tls);
     }
     section.finish();
+}
+
+fn zipkin_port(section: &Section<'_>) -> Option<ZipkinPort> {
+    let addr = section.parsed("addr", |text| {
+        let addr = ListenAddr::parse(text)?;
+        if addr.is_loopback() {
+            return Ok(addr);
+        }
+        Err(format!(
+            "{text:?} can be reached from elsewhere, and whoever reaches it may write; name \
+             127.0.0.1, ::1 or localhost"
+        ))
+    });
+    let token = section.parsed("token", token);
+    for key in ["addr", "token"] {
+        if !section.has(key) {
+            section.problem(key, "is missing");
+        }
+    }
+    Some(ZipkinPort {
+        addr: addr?,
+        token: token?,
+    })
+}
+
+// Not through the text of the error: it would print the token.
+fn token(text: &str) -> Result<Token, String> {
+    Token::parse(text)
+        .map_err(|_| "a token has 1 to 512 characters, none of them white space".to_owned())
 }
 
 fn tls_files(section: Section<'_>) -> Option<TlsFiles> {

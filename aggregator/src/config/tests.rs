@@ -70,6 +70,23 @@ fn the_packaged_file_explains_every_key_and_is_the_default() {
 }
 
 #[test]
+fn zipkins_port_is_for_this_machine_only() {
+    let with = |addr: &str| format!("listen:\n  zipkin: {{ addr: '{addr}', token: t }}\n");
+    for addr in ["127.0.0.1:9411", "[::1]:9411", "localhost:9411"] {
+        let config = loaded(&with(addr)).config;
+        assert_eq!(config.listen.zipkin.unwrap().addr.to_string(), addr);
+    }
+    for addr in [":9411", "0.0.0.0:9411", "192.168.1.2:9411"] {
+        let problems = problems(&with(addr));
+        assert!(problems[0].contains("may write"), "{problems:?}");
+    }
+    assert_eq!(
+        problems("listen:\n  zipkin: { addr: 'localhost:9411' }\n"),
+        ["petrel.yml:2: listen.zipkin.token: is missing"]
+    );
+}
+
+#[test]
 fn every_typo_names_file_line_key_and_the_nearest_key() {
     let text = "ch:\n  adr: x:9000\nprojects:\n  - id: 1\n    tokn: t\n    name: n\n\
                 smtp_mailer:\n  hst: mail\nlisten:\n  htp:\n    addr: ':1'\n";

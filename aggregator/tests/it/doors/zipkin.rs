@@ -144,6 +144,54 @@ async fn the_view_of_clickhouses_documentation_pushes_the_servers_own_spans_here
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn on_zipkins_own_port_the_view_works_as_it_is_documented() {
+    let whole =
+        Whole::start_with("listen: { zipkin: { addr: '127.0.0.1:0', token: two } }\n").await;
+    let at = whole.at.zipkin.expect("it is open");
+    let owner = whole.owner();
+    owner.query_raw(SPAN_LOG).execute().await.unwrap();
+    // Word for word but the number of the port, which another test may have.
+    let view = VIEW.replace("127.0.0.1:9411", &at.to_string());
+    owner.query_raw(&view).execute().await.unwrap();
+    let micros = now_seconds() * 1_000_000;
+    owner
+        .query_raw(&format!(
+            "INSERT INTO system.opentelemetry_span_log SELECT \
+             '0af76519-16cd-43dd-8448-eb211c80319c', 255, 0, 'query', 1, {micros}, {micros} + 1500, \
+             today(), map('db.statement', 'SELECT 1')"
+        ))
+        .execute()
+        .await
+        .unwrap();
+    // Who shows a DSN sends for its own project, also here.
+    let span = br#"[{"traceId":"1","id":"2"}]"#;
+    let dsn = ("uptrace-dsn", "http://one@localhost");
+    assert_eq!(
+        post(at, "/api/v2/spans", &[JSON, dsn], span).await.status,
+        202
+    );
+    let unknown = ("uptrace-dsn", "http://three@localhost");
+    assert_eq!(
+        post(at, "/api/v2/spans", &[JSON, unknown], span)
+            .await
+            .status,
+        401
+    );
+    let rows = whole
+        .rows(2, "SELECT project_id, name FROM spans ORDER BY project_id")
+        .await;
+    assert_eq!(
+        (rows[0].join("|"), rows[1].join("|")),
+        ("1|".to_owned(), "2|query".to_owned())
+    );
+    // Nothing but spans is taken there, and nothing is shown.
+    for path in ["/v1/traces", "/api/v1/write", "/"] {
+        assert_eq!(post(at, path, &[JSON], b"{}").await.status, 404, "{path}");
+    }
+    whole.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_comes_in_without_a_dsn_and_words_say_what_is_wrong() {
     let whole = Whole::start().await;
     let dsn = ("uptrace-dsn", "http://one@localhost");
