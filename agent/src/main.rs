@@ -15,6 +15,8 @@ use petrel_agent::{pipeline::StartError, telemetry};
 use petrel_wire::SystemClock;
 use sd_notify::NotifyState;
 
+mod spool;
+
 /// `EX_USAGE`: the configuration or the command line cannot be used; restarting will not help.
 const CONFIGURATION: u8 = 64;
 /// Two threads serve a site's sockets; the agent is a guest on the machine.
@@ -39,6 +41,8 @@ enum Command {
     Check(ConfigFile),
     /// Show what a running agent has taken, holds and has delivered
     Status(StatusOptions),
+    /// Look into the disk buffer, move what is in it, decide about dead letters
+    Spool(spool::SpoolOptions),
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Command::Run(file) => run(&file),
         Command::Check(file) => check(&file),
         Command::Status(options) => show(&options),
+        Command::Spool(options) => spool::run(options),
     };
     outcome.unwrap_or_else(|error| {
         let _no_terminal = writeln!(std::io::stderr(), "petrel-agent: {error:#}");

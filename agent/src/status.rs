@@ -165,13 +165,13 @@ fn items(page: &mut Page, signals: &[SignalReport]) {
         ));
     }
     page.line(format_args!(
-        "on disk    {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
-        "spooled", "delivered", "rejected", "evicted", "corrupt", "here"
+        "on disk    {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "spooled", "delivered", "rejected", "evicted", "corrupt", "exported", "here"
     ));
     for s in signals {
         page.line(format_args!(
-            "{:<10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
-            s.signal, s.spooled, s.delivered, s.rejected, s.evicted, s.corrupt, s.here
+            "{:<10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+            s.signal, s.spooled, s.delivered, s.rejected, s.evicted, s.corrupt, s.exported, s.here
         ));
     }
 }
@@ -187,7 +187,7 @@ impl Page {
 }
 
 /// `1.2 MiB`.
-fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     let units = ["TiB", "GiB", "MiB", "KiB"];
     for (index, unit) in units.into_iter().enumerate() {
         let size = 1_u64 << (10 * (4 - index));
@@ -199,7 +199,7 @@ fn bytes(count: u64) -> String {
 }
 
 /// `0.4 s`, `12 s`, `5 min`, `3.2 h`.
-fn seconds(count: f64) -> String {
+pub fn seconds(count: f64) -> String {
     match count {
         s if s < 10.0 => format!("{s:.1} s"),
         s if s < 120.0 => format!("{s:.0} s"),

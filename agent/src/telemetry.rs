@@ -119,7 +119,7 @@ pub struct Identity {
 }
 
 /// Items of one signal. `admitted = spooled_now + dropped + refused + in_hand` since the start;
-/// `spooled = delivered + rejected + evicted + corrupt + here` since the spool was made.
+/// `spooled = delivered + rejected + evicted + corrupt + exported + here` since the spool was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the equations name every field")]
 pub struct SignalReport {
@@ -134,6 +134,7 @@ pub struct SignalReport {
     pub rejected: u64,
     pub evicted: u64,
     pub corrupt: u64,
+    pub exported: u64,
     pub here: u64,
 }
 
@@ -241,6 +242,7 @@ impl Watch {
                     rejected: disk.rejected,
                     evicted: disk.evicted,
                     corrupt: disk.corrupt,
+                    exported: disk.exported,
                     here: disk.here,
                 }
             })

@@ -9,6 +9,7 @@ pub mod auth;
 pub mod clickhouse;
 pub mod config;
 pub mod engine;
+pub mod import;
 pub mod ingest;
 pub mod manage;
 pub mod metadata;

@@ -41,6 +41,14 @@ enum Command {
     Project(Managed<manage::ProjectCommand>),
     /// What senders show: add, list and revoke the tokens of a project.
     Token(Managed<manage::TokenCommand>),
+    /// Put the batches of an archive (`petrel-agent spool export`) into the journal. The aggregator
+    /// must be stopped, and stores them when it starts; what it knows already is recognised by its id.
+    Import {
+        #[command(flatten)]
+        import: petrel_aggregator::import::ImportArgs,
+        #[command(flatten)]
+        configured: Configured,
+    },
     /// The embedded ClickHouse; `serve` starts it by itself.
     #[command(hide = true)]
     Engine(petrel_aggregator::engine::EngineArgs),
@@ -123,6 +131,16 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::User(user) => managed(user.configured, user.command.into()),
         Command::Project(project) => managed(project.configured, project.command.into()),
         Command::Token(token) => managed(token.configured, token.command.into()),
+        Command::Import { import, configured } => {
+            let (_, loaded) = configured.load()?;
+            let done =
+                runtime()?.block_on(petrel_aggregator::import::run(&loaded.config, &import))?;
+            say(&format!(
+                "{} batches are in the journal, {} were known",
+                done.stored, done.known
+            ));
+            Ok(())
+        }
         Command::Engine(engine) => Ok(petrel_aggregator::engine::run(&engine)?),
     }
 }

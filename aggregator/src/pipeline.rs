@@ -13,7 +13,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use petrel_receiver::{ReceiverConfig, ServeConfig, Tls};
-use petrel_spool::{ProjectId, Spool, SpoolConfig, WhenFull};
+use petrel_spool::{ProjectId, Spool, SpoolConfig, SpoolError, WhenFull};
 use petrel_wire::{Clock, Limits, SystemClock, Token};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
@@ -73,7 +73,12 @@ pub async fn run(
     let metadata = Metadata::open(&Database::of(&config), Arc::clone(&clock)).await?;
     metadata.upsert_projects(&config.projects).await?;
     metadata.upsert_users(&config.users).await?;
-    let journal = open_journal(&config, &clock).await?;
+    let journal = open_journal(&config, &clock).await.with_context(|| {
+        format!(
+            "cannot open the journal in {}",
+            config.journal_dir().display()
+        )
+    })?;
     let store = Store::start(&config, journal.clone(), Arc::clone(&clock))?;
     let store = Arc::new(store);
 
@@ -171,10 +176,12 @@ async fn feed_watchdog(store: Arc<Store>, journal: Spool) {
 }
 
 /// Opening may look through what a power cut left behind: not on a thread of the runtime.
-async fn open_journal(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Spool> {
-    let dir = config.journal_dir();
+pub(crate) async fn open_journal(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<Spool, SpoolError> {
     let journal = SpoolConfig {
-        dir: dir.clone(),
+        dir: config.journal_dir(),
         max_bytes: config.ingest.journal_bytes,
         // The sender keeps what we cannot: nothing that was answered is ever evicted.
         when_full: WhenFull::Refuse,
@@ -182,8 +189,8 @@ async fn open_journal(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result
     };
     let clock = Arc::clone(clock);
     tokio::task::spawn_blocking(move || Spool::open(journal, clock))
-        .await?
-        .with_context(|| format!("cannot open the journal in {}", dir.display()))
+        .await
+        .map_err(|_| SpoolError::Closed)?
 }
 
 fn receiving(bounds: &Bounds) -> ReceiverConfig {

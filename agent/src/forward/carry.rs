@@ -88,7 +88,7 @@ impl Shared {
         blame: &mut Blame,
         has_waited: bool,
     ) -> Next {
-        let id = lease.id();
+        let id = lease.name();
         let sealed = &lease.entry().sealed;
         let (signal, items) = (sealed.signal(), sealed.items());
         let way = self.way();
@@ -188,7 +188,7 @@ impl Shared {
         (after, reason): (Option<Duration>, String),
         standing: &Standing,
     ) -> Next {
-        debug!(batch.id = %lease.id(), reason, "not delivered");
+        debug!(batch.id = %lease.name(), reason, "not delivered");
         if standing.is_poison {
             let tries = standing.failures;
             let words = format!("failed {tries} times while others passed; last: {reason}");
@@ -220,7 +220,7 @@ impl Shared {
 
     /// Replaces a batch by its halves; gives it back if it cannot be cut.
     async fn cut(&self, lease: Lease, why: &str) -> Option<Lease> {
-        let id = lease.id();
+        let id = lease.name();
         let sealed = lease.entry().sealed.clone();
         let halves = tokio::task::spawn_blocking(move || cut::halves(&sealed)).await;
         let Ok(Some(halves)) = halves else {
@@ -240,7 +240,7 @@ impl Shared {
     fn set_aside(&self, lease: Lease, words: String) {
         let sealed = &lease.entry().sealed;
         let (signal, items) = (sealed.signal(), sealed.items());
-        warn!(batch.id = %lease.id(), %signal, items, reason = words, "set aside as a dead letter");
+        warn!(batch.id = %lease.name(), %signal, items, reason = words, "set aside as a dead letter");
         self.counters.dead.fetch_add(1, Relaxed);
         self.progress().dead_reason = Some(words.clone());
         lease.settle(&Delivery::Refused(Refusal::Data, words));
@@ -249,7 +249,7 @@ impl Shared {
     /// The peer knows this identity with other content: this spool is a copy of another (a cloned
     /// disk). What comes from now on gets a new identity, and so does this batch.
     async fn rename(&self, lease: Lease, words: &str) {
-        let id = lease.id();
+        let id = lease.name();
         error!(batch.id = %id, reason = words, "another agent uses this spool's identity; taking a new one");
         // Others of the old identity may have renewed it meanwhile; its epochs are those of classes.
         if self.spool.identity().0 == id.agent

@@ -39,7 +39,7 @@ const DOOR: [PerSignal; 5] = [
     ),
 ];
 
-const DISK: [PerSignal; 6] = [
+const DISK: [PerSignal; 7] = [
     (
         "spool_spooled_items_total",
         "Items ever made durable; survives restarts.",
@@ -64,6 +64,11 @@ const DISK: [PerSignal; 6] = [
         "spool_corrupt_items_total",
         "Items unreadable on disk.",
         |s| s.corrupt,
+    ),
+    (
+        "spool_exported_items_total",
+        "Items taken out into an archive.",
+        |s| s.exported,
     ),
     ("spool_here_items", "Items waiting or in flight.", |s| {
         s.here

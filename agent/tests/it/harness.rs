@@ -181,7 +181,7 @@ impl Running {
         for s in self.report().signals {
             let door = s.spooled_now + s.dropped + s.refused + s.in_hand;
             assert_eq!(s.admitted, door, "{s:?}");
-            let disk = s.delivered + s.rejected + s.evicted + s.corrupt + s.here;
+            let disk = s.delivered + s.rejected + s.evicted + s.corrupt + s.exported + s.here;
             assert_eq!(s.spooled, disk, "{s:?}");
         }
     }

@@ -12,5 +12,6 @@ mod binary;
 mod delivery;
 mod door;
 mod harness;
+mod spool_command;
 mod tls;
 mod way;

@@ -8,6 +8,7 @@
 mod api;
 mod check;
 mod doors;
+mod import;
 mod ingest;
 mod manage;
 mod sender;

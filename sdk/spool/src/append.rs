@@ -45,7 +45,7 @@ impl Owner {
         let mut claims = HashMap::new();
         let mut bytes = 0;
         for append in appends {
-            match self.admit(class, &append.entry, &mut claims, bytes) {
+            match self.admit(&append, &mut claims, bytes) {
                 Ok(Claim::New) => {
                     bytes += record_bytes(&append.entry);
                     storing.push(append);
@@ -91,11 +91,11 @@ impl Owner {
     /// Whether an entry may go into this group, after `before` bytes of it.
     fn admit(
         &mut self,
-        class: Class,
-        entry: &Entry,
+        append: &Append,
         claims: &mut HashMap<Sender, Window>,
         before: u64,
     ) -> Result<Claim, SpoolError> {
+        let (class, entry) = (append.class, &append.entry);
         let bytes = record_bytes(entry);
         if bytes > self.config.max_bytes / 2 {
             return Err(SpoolError::TooLarge {
@@ -103,7 +103,7 @@ impl Owner {
                 limit_bytes: self.config.max_bytes,
             });
         }
-        let claim = match &entry.origin {
+        let claim = match entry.origin.as_ref().filter(|_| append.claims) {
             None => Claim::New,
             Some(origin) => {
                 let sender = Sender::of(entry.project, origin);

@@ -1,4 +1,5 @@
-//! The books: `spooled = delivered + rejected + evicted + corrupt + here`, per signal, always.
+//! The books: `spooled = delivered + rejected + evicted + corrupt + exported + here`, per signal,
+//! always.
 //!
 //! Totals of segments that still exist are in their manifests; everything older is summed up
 //! here and committed together with the settlements it speaks of, so the equation survives any
@@ -9,6 +10,7 @@ use std::ops::{AddAssign, Index, IndexMut};
 use petrel_wire::{Signal, UnixNanos};
 
 use crate::layout::Reader;
+use crate::shelf::Shelf;
 
 /// Items per signal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,10 +75,11 @@ pub(crate) struct Books {
     pub(crate) rejected: Counts,
     pub(crate) evicted: Counts,
     pub(crate) corrupt: Counts,
+    pub(crate) exported: Counts,
 }
 
 impl Books {
-    fn all(&self) -> [Counts; 6] {
+    fn all(&self) -> [Counts; 7] {
         [
             self.retired,
             self.moved,
@@ -84,6 +87,7 @@ impl Books {
             self.rejected,
             self.evicted,
             self.corrupt,
+            self.exported,
         ]
     }
 
@@ -101,11 +105,35 @@ impl Books {
             rejected: Counts::read(from)?,
             evicted: Counts::read(from)?,
             corrupt: Counts::read(from)?,
+            // Older spools exported nothing.
+            exported: Counts::read(from).unwrap_or_default(),
         })
+    }
+
+    /// Of one signal, with what is in the segments that exist.
+    pub(crate) fn stats<'a>(
+        &self,
+        signal: Signal,
+        shelves: impl Iterator<Item = &'a Shelf>,
+    ) -> SignalStats {
+        let (mut totals, mut here) = (0, 0);
+        for shelf in shelves {
+            totals += shelf.manifest.totals[signal];
+            here += shelf.items_here()[signal];
+        }
+        SignalStats {
+            spooled: self.retired[signal] + totals - self.moved[signal],
+            delivered: self.delivered[signal],
+            rejected: self.rejected[signal],
+            evicted: self.evicted[signal],
+            corrupt: self.corrupt[signal],
+            exported: self.exported[signal],
+            here,
+        }
     }
 }
 
-/// Conservation, per signal: `spooled = delivered + rejected + evicted + corrupt + here`.
+/// Conservation, per signal: `spooled = delivered + rejected + evicted + corrupt + exported + here`.
 #[derive(Clone, Debug, Default)]
 pub struct SpoolStats {
     /// Indexed by `Signal::code() - 1`.
@@ -146,6 +174,8 @@ pub struct SignalStats {
     pub evicted: u64,
     /// Unreadable on disk.
     pub corrupt: u64,
+    /// Taken out into an archive.
+    pub exported: u64,
     /// Waiting or in flight.
     pub here: u64,
 }
@@ -153,6 +183,7 @@ pub struct SignalStats {
 impl SignalStats {
     /// Whether nothing has appeared or vanished unaccounted.
     pub fn is_balanced(&self) -> bool {
-        self.spooled == self.delivered + self.rejected + self.evicted + self.corrupt + self.here
+        let gone = self.delivered + self.rejected + self.evicted + self.corrupt + self.exported;
+        self.spooled == gone + self.here
     }
 }

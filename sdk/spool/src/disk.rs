@@ -71,6 +71,27 @@ impl Directory {
     }
 }
 
+impl Directory {
+    /// A directory that is only looked at; it may be absent.
+    pub(crate) fn existing(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+
+    /// What the owner wrote into the lock file, while somebody holds it.
+    pub(crate) fn owner(&self) -> Option<String> {
+        let mut file = File::open(self.path.join("lock")).ok()?;
+        let free = flock(&file, FlockOperation::NonBlockingLockShared).is_ok();
+        if free {
+            return None; // given up again with the file
+        }
+        let mut pid = String::new();
+        file.read_to_string(&mut pid).ok()?;
+        Some(pid.trim().to_owned())
+    }
+}
+
 impl Disk for Directory {
     fn lock(&self) -> Result<Box<dyn Any + Send>, SpoolError> {
         let failed = |error: io::Error| SpoolError::Disk {

@@ -32,6 +32,12 @@ pub enum SpoolError {
         /// Who holds it, as written in the lock file.
         pid: String,
     },
+    /// There is nothing to look at.
+    #[error("no spool in {dir}: it has no state.redb")]
+    None {
+        /// Where.
+        dir: PathBuf,
+    },
     /// The disk failed. The entry is not stored as far as anybody can know; trying again is right,
     /// the spool reopens its files by itself.
     #[error("the spool's disk failed while {doing}")]

@@ -6,17 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use petrel_wire::BatchId;
-
 use crate::class::BULK_PERCENT;
 use crate::disk::Disk;
-use crate::error::{Fault, FaultKind};
-use crate::layout::{SegmentMeta, dead_name};
+use crate::error::Fault;
+use crate::layout::dead_name;
 use crate::owner::Owner;
-use crate::segment::{Found, Record, Segment};
+use crate::segment::Segment;
 use crate::shelf::Shelf;
 use crate::stream::Epoch;
-use crate::{Class, DeadLetter, SpoolError, WhenFull};
+use crate::{Class, SpoolError, WhenFull};
 
 /// Files beside the segments, by what they occupy.
 #[derive(Debug, Default)]
@@ -24,9 +22,9 @@ pub(crate) struct Extras {
     /// Oldest first, since their names end in the time.
     pub(crate) set_aside: BTreeMap<String, u64>,
     pub(crate) dead: BTreeMap<u64, u64>,
-    dead_writer: Option<Segment>,
+    pub(crate) dead_writer: Option<Segment>,
     /// An fsync of the newest dead letters failed: that file is not written again.
-    dead_spent: bool,
+    pub(crate) dead_spent: bool,
     /// Forgotten in the state file; unlinked as soon as the disk lets us.
     garbage: Vec<(String, u64)>,
 }
@@ -91,7 +89,7 @@ impl Extras {
         }
     }
 
-    fn newest_dead(&self) -> u64 {
+    pub(crate) fn newest_dead(&self) -> u64 {
         self.dead.last_key_value().map_or(0, |(number, _)| *number)
     }
 }
@@ -230,114 +228,6 @@ impl Owner {
             self.extras.set_aside.insert(aside, allocated);
         }
         self.forget(site, &[number])
-    }
-
-    /// Writes refused entries to the dead letters, before their settlement is durable: a crash in
-    /// between brings them back to be refused once more, and the copy is recognised by its id.
-    pub(crate) fn bury(&mut self) -> Result<(), Fault> {
-        if self.dead.is_empty() {
-            return Ok(());
-        }
-        let bound = self.room.limit_bytes / self.tuning.dead_share.max(1);
-        let newest = self.extras.newest_dead();
-        let has_room = !self.extras.dead_spent
-            && self
-                .extras
-                .dead
-                .get(&newest)
-                .is_some_and(|bytes| *bytes < bound / 4);
-        if self.extras.dead_writer.is_none() && has_room {
-            match Segment::open(&*self.disk, &dead_name(newest)) {
-                Ok((segment, _)) => self.extras.dead_writer = Some(segment),
-                Err(fault) if fault.kind == FaultKind::Damaged => {
-                    tracing::warn!(error = %fault.source, "dead letters cannot be read");
-                }
-                Err(fault) => return Err(fault),
-            }
-        }
-        if !has_room || self.extras.dead_writer.is_none() {
-            self.extras.close();
-            let meta = SegmentMeta {
-                number: newest + 1,
-                class: Class::Bulk,
-                agent: self.site.agent,
-                epoch: self.site.epoch,
-                first: 1,
-            };
-            let name = dead_name(meta.number);
-            self.extras.dead_writer = Some(Segment::create(&*self.disk, &name, &meta)?);
-            self.extras.dead.insert(meta.number, 0);
-            self.extras.dead_spent = false;
-        }
-        let done = self.write_dead();
-        if done.is_err() {
-            self.extras.close();
-        }
-        done?;
-        self.dead.clear();
-        while self.extras.dead.values().sum::<u64>() > bound && self.extras.dead.len() > 1 {
-            if let Some((number, bytes)) = self.extras.dead.pop_first() {
-                self.extras.discard(dead_name(number), bytes);
-            }
-        }
-        Ok(())
-    }
-
-    fn write_dead(&mut self) -> Result<(), Fault> {
-        let Some(writer) = &self.extras.dead_writer else {
-            return Ok(());
-        };
-        let first = writer.last()?.unwrap_or(0) + 1;
-        let notes: Vec<String> = self
-            .dead
-            .iter()
-            .map(|dead| format!("{}\n{}", dead.id, dead.reason))
-            .collect();
-        let records: Vec<Record<'_>> = (first..)
-            .zip(self.dead.iter().zip(&notes))
-            .map(|(seq, (dead, note))| Record {
-                seq,
-                entry: &dead.entry,
-                note,
-            })
-            .collect();
-        writer.append(&records, &[])?;
-        let newest = self.extras.newest_dead();
-        if let Ok(bytes) = self.disk.allocated(&dead_name(newest)) {
-            self.extras.dead.insert(newest, bytes);
-        }
-        Ok(())
-    }
-
-    /// The newest dead letters, newest first.
-    pub(crate) fn dead_letters(&mut self, limit: usize) -> Result<Vec<DeadLetter>, SpoolError> {
-        self.bury().map_err(|fault| self.rest(&fault))?;
-        self.extras.close();
-        let mut letters: Vec<DeadLetter> = Vec::new();
-        for number in self.extras.dead.keys().rev() {
-            let name = dead_name(*number);
-            let opened = Segment::open_to_read(&*self.disk, &name);
-            let Ok((segment, _)) = opened else {
-                tracing::warn!(name, "dead letters cannot be read");
-                continue;
-            };
-            let mut seq = segment.last().ok().flatten().unwrap_or(0);
-            while seq > 0 && letters.len() < limit {
-                if let Ok(Found::Record(header, entry)) = segment.read(seq)
-                    && let Some((id, reason)) = header.note.split_once('\n')
-                    && let Ok(id) = id.parse::<BatchId>()
-                    && letters.iter().all(|known| known.id != id)
-                {
-                    letters.push(DeadLetter {
-                        id,
-                        entry,
-                        reason: reason.to_owned(),
-                    });
-                }
-                seq -= 1;
-            }
-        }
-        Ok(letters)
     }
 }
 

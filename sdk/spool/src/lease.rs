@@ -10,12 +10,13 @@ use crate::error::{Fault, FaultKind};
 use crate::layout::{Header, segment_name};
 use crate::owner::{Owner, Place, Request};
 use crate::segment::{Found, Segment};
-use crate::{Entry, SpoolError};
+use crate::{Class, Entry, SpoolError};
 
 /// One entry in flight once. Dropped unsettled, it goes back to the front.
 #[derive(Debug)]
 pub struct Lease {
     id: BatchId,
+    class: Class,
     attempts: u32,
     place: Place,
     /// Taken when the lease ends.
@@ -24,14 +25,24 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The identity to send with it.
+    /// Under which this spool keeps it.
     pub fn id(&self) -> BatchId {
         self.id
+    }
+
+    /// The identity to send with it: what was imported, or was a dead letter, keeps its name.
+    pub fn name(&self) -> BatchId {
+        self.entry().origin.unwrap_or(self.id)
     }
 
     /// What to send.
     pub fn entry(&self) -> &Entry {
         self.held.as_ref().expect("taken only when the lease ends")
+    }
+
+    /// As which it was appended.
+    pub fn class(&self) -> Class {
+        self.class
     }
 
     /// How often it was leased before.
@@ -48,6 +59,17 @@ impl Lease {
                 place: self.place,
                 entry,
                 delivery: delivery.clone(),
+            });
+        }
+    }
+
+    /// Ends the lease: the entry is in an archive now, and would survive a power cut there.
+    pub fn settle_as_exported(mut self) {
+        if let Some(entry) = self.held.take() {
+            let _owner_may_be_gone = self.home.send(Request::Exported {
+                place: self.place,
+                signal: entry.sealed.signal(),
+                items: entry.sealed.items(),
             });
         }
     }
@@ -95,8 +117,10 @@ impl Owner {
                 return;
             };
             shelf.lease(place.seq);
+            let class = shelf.manifest.meta.class;
             let lease = Lease {
                 id: self.id_of(place, &entry),
+                class,
                 attempts,
                 place,
                 held: Some(entry),

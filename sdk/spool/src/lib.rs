@@ -22,12 +22,15 @@
 //! What it cannot promise: a device that lies about its flush, or loses what was written long ago.
 
 mod append;
+mod archive;
 mod books;
 mod class;
 mod cut;
+mod dead;
 mod disk;
 mod error;
 mod evict;
+mod glance;
 mod handle;
 mod layout;
 mod lease;
@@ -46,6 +49,7 @@ mod stream;
 mod trouble;
 mod unwritten;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,11 +58,13 @@ use std::time::Duration;
 use petrel_wire::{AgentId, BatchId, Clock, Sealed, UnixNanos};
 use tokio::sync::{Semaphore, oneshot};
 
+pub use archive::{ArchiveError, ArchiveReader, ArchiveWriter, Archived};
 pub use books::{SignalStats, SpoolStats};
 pub use class::Class;
 pub use cut::Cut;
 pub use disk::{Directory, Disk, Space};
 pub use error::SpoolError;
+pub use glance::{Glance, Inspection, SegmentReport, Waiting};
 pub use lease::Lease;
 
 use owner::{Append, Owner, Request};
@@ -273,6 +279,15 @@ impl Spool {
     /// Returns once the entry would survive a power cut. Callers that wait together share one
     /// commit. Not cancel-safe in one sense: a dropped future may still have been stored.
     pub async fn append(&self, entry: Entry, class: Class) -> Result<Spooled, SpoolError> {
+        self.append_with(entry, class, true).await
+    }
+
+    async fn append_with(
+        &self,
+        entry: Entry,
+        class: Class,
+        claims: bool,
+    ) -> Result<Spooled, SpoolError> {
         // Taken before the entry is queued, so that a burst waits here and not in memory twice.
         let bytes = u32::try_from(entry.sealed.body().len()).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.shared.room)
@@ -281,6 +296,7 @@ impl Spool {
             .map_err(|_| SpoolError::Closed)?;
         self.ask(|reply| {
             Request::Append(Append {
+                claims,
                 class,
                 entry,
                 reply,
@@ -329,6 +345,66 @@ impl Spool {
             .await
     }
 
+    /// Forgets these dead letters for good; how many there were.
+    pub async fn drop_dead_letters(&self, ids: Vec<BatchId>) -> Result<u64, SpoolError> {
+        self.ask(|reply| Request::DropDeadLetters { ids, reply })
+            .await
+    }
+
+    /// Spools a dead letter again, as [`Class::Keep`] and under its own name: should it have been
+    /// taken after all, the next hop recognises it. `None` if there is no such letter.
+    pub async fn retry_dead_letter(&self, id: BatchId) -> Result<Option<Spooled>, SpoolError> {
+        let letters = self.dead_letters(usize::MAX).await?;
+        let Some(letter) = letters.into_iter().find(|letter| letter.id == id) else {
+            return Ok(None);
+        };
+        let mut entry = letter.entry;
+        entry.origin = Some(id);
+        let spooled = self.append_with(entry, Class::Keep, false).await?;
+        // If the power goes in between, it is here twice under one name.
+        self.drop_dead_letters(vec![id]).await?;
+        Ok(Some(spooled))
+    }
+
+    /// Moves everything that waits into an archive; how many batches. Each is settled once
+    /// `sync` has made what was written durable, so that a crash leaves it here, there or in both.
+    /// Nobody else may lease meanwhile.
+    pub async fn export<W: Write>(
+        &self,
+        archive: &mut ArchiveWriter<W>,
+        sync: impl Fn(&mut W) -> io::Result<()>,
+    ) -> Result<u64, ExportError> {
+        let mut exported = 0;
+        while self.stats().entries > 0 {
+            let mut leases = Vec::new();
+            let mut bytes = 0;
+            while bytes < EXPORT_BYTES {
+                let lease = tokio::select! {
+                    biased;
+                    lease = self.lease() => lease?,
+                    // Its first answer may come before a lease of the same turn, its second not.
+                    flushed = async { self.flush().await?; self.flush().await } => {
+                        flushed?;
+                        break;
+                    }
+                };
+                archive.append(&lease.name(), lease.class(), lease.entry())?;
+                bytes += lease.entry().sealed.body().len();
+                leases.push(lease);
+            }
+            if leases.is_empty() {
+                break; // in flight elsewhere, or in cuts
+            }
+            sync(archive.get_mut())?;
+            exported += leases.len() as u64;
+            for lease in leases {
+                lease.settle_as_exported();
+            }
+            self.flush().await?;
+        }
+        Ok(exported)
+    }
+
     /// Books and sizes, for `/metrics` and `status`.
     pub fn stats(&self) -> SpoolStats {
         self.look(|board| board.stats.clone())
@@ -363,6 +439,21 @@ impl Spool {
             .lock()
             .unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Leases that an export holds at once.
+const EXPORT_BYTES: usize = 16 << 20;
+
+/// Why an export stopped. What it has settled is in the archive.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The spool.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The archive.
+    #[error("cannot write the archive")]
+    Archive(#[from] io::Error),
 }
 
 /// An entry that the next hop refused for good.

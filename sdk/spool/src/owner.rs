@@ -10,9 +10,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use petrel_wire::{AgentId, Clock, Delivery, Sealed, Signal};
+use petrel_wire::{AgentId, BatchId, Clock, Delivery, Sealed, Signal};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use crate::books::Counts;
 use crate::cut::{CutWaiter, Outstanding};
 use crate::disk::Disk;
 use crate::evict::Extras;
@@ -26,8 +27,8 @@ use crate::state::{Site, State, Trust};
 use crate::stream::Stream;
 use crate::trouble::Trouble;
 use crate::{
-    Board, Class, Cut, DeadLetter, Entry, Lease, SignalStats, SpoolConfig, SpoolError, SpoolStats,
-    Spooled, Tuning,
+    Board, Class, Cut, DeadLetter, Entry, Lease, SpoolConfig, SpoolError, SpoolStats, Spooled,
+    Tuning,
 };
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, SpoolError>>;
@@ -35,6 +36,8 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, SpoolError>>;
 /// One caller waiting for a commit.
 #[derive(Debug)]
 pub(crate) struct Append {
+    /// Whether the ledger is asked; not for what it has let in before.
+    pub(crate) claims: bool,
     pub(crate) class: Class,
     pub(crate) entry: Entry,
     pub(crate) reply: Reply<Spooled>,
@@ -62,6 +65,11 @@ pub(crate) enum Request {
         delivery: Delivery,
     },
     PutBack(Place),
+    Exported {
+        place: Place,
+        signal: Signal,
+        items: u32,
+    },
     Split {
         place: Place,
         entry: Entry,
@@ -84,6 +92,10 @@ pub(crate) enum Request {
     DeadLetters {
         limit: usize,
         reply: Reply<Vec<DeadLetter>>,
+    },
+    DropDeadLetters {
+        ids: Vec<BatchId>,
+        reply: Reply<u64>,
     },
     Close(oneshot::Sender<()>),
 }
@@ -158,7 +170,8 @@ struct Turn {
     splits: Vec<(Place, Entry, Vec<Sealed>, Reply<()>)>,
     flushes: Vec<Reply<()>>,
     renewals: Vec<Reply<(AgentId, u32)>>,
-    exports: Vec<(usize, Reply<Vec<DeadLetter>>)>,
+    letters: Vec<(usize, Reply<Vec<DeadLetter>>)>,
+    dropped_letters: Vec<(Vec<BatchId>, Reply<u64>)>,
     close: Option<oneshot::Sender<()>>,
 }
 
@@ -269,6 +282,11 @@ impl Owner {
                 delivery,
             } => self.settle(place, entry, &delivery),
             Request::PutBack(place) => self.put_back(place),
+            Request::Exported {
+                place,
+                signal,
+                items,
+            } => self.exported(place, Counts::of(signal, u64::from(items))),
             Request::Split {
                 place,
                 entry,
@@ -293,7 +311,8 @@ impl Owner {
             Request::PutBackCut(id) => self.put_back_cut(id),
             Request::Flush(reply) => turn.flushes.push(reply),
             Request::Renew(reply) => turn.renewals.push(reply),
-            Request::DeadLetters { limit, reply } => turn.exports.push((limit, reply)),
+            Request::DeadLetters { limit, reply } => turn.letters.push((limit, reply)),
+            Request::DropDeadLetters { ids, reply } => turn.dropped_letters.push((ids, reply)),
             Request::Close(reply) => turn.close = Some(reply),
         }
     }
@@ -320,8 +339,12 @@ impl Owner {
             self.publish();
             let _caller_may_be_gone = reply.send(answer);
         }
-        for (limit, reply) in turn.exports {
+        for (limit, reply) in turn.letters {
             let answer = self.dead_letters(limit);
+            let _caller_may_be_gone = reply.send(answer);
+        }
+        for (ids, reply) in turn.dropped_letters {
+            let answer = self.drop_dead_letters(&ids);
             let _caller_may_be_gone = reply.send(answer);
         }
         if turn.close.is_some() {
@@ -410,20 +433,8 @@ impl Owner {
             ..SpoolStats::default()
         };
         for signal in Signal::ALL {
-            let totals: u64 = self
-                .shelves
-                .values()
-                .map(|s| s.manifest.totals[signal])
-                .sum();
-            let here = self.shelves.values().map(|s| s.items_here()[signal]).sum();
-            stats.by_signal[usize::from(signal.code()) - 1] = SignalStats {
-                spooled: books.retired[signal] + totals - books.moved[signal],
-                delivered: books.delivered[signal],
-                rejected: books.rejected[signal],
-                evicted: books.evicted[signal],
-                corrupt: books.corrupt[signal],
-                here,
-            };
+            let at = usize::from(signal.code()) - 1;
+            stats.by_signal[at] = books.stats(signal, self.shelves.values());
         }
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         board.stats = stats;

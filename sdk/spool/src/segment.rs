@@ -146,6 +146,21 @@ impl Segment {
         })
     }
 
+    /// Removes records; only of dead letters, a segment is never changed.
+    pub(crate) fn remove(&self, seqs: &[u64]) -> Result<(), Fault> {
+        guard("removing records", || {
+            let txn = self.handle.db().begin_write()?;
+            {
+                let mut table = txn.open_table(RECORDS)?;
+                for seq in seqs {
+                    table.retain_in((*seq, 0)..=(*seq, u16::MAX), |_, _| false)?;
+                }
+            }
+            txn.commit()?;
+            Ok(())
+        })
+    }
+
     /// Reads one record and checks it.
     pub(crate) fn read(&self, seq: u64) -> Result<Found, Fault> {
         guard("reading a record", || {

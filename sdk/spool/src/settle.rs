@@ -40,13 +40,14 @@ impl Owner {
         }
         if let Delivery::Refused(_, reason) = delivery {
             let meta = shelf.manifest.meta;
+            let own = BatchId {
+                agent: meta.agent,
+                epoch: meta.epoch,
+                seq: place.seq,
+                hash: entry.sealed.hash(),
+            };
             self.dead.push(Dead {
-                id: BatchId {
-                    agent: meta.agent,
-                    epoch: meta.epoch,
-                    seq: place.seq,
-                    hash: entry.sealed.hash(),
-                },
+                id: entry.origin.unwrap_or(own),
                 entry,
                 reason: reason.clone(),
             });
@@ -54,6 +55,16 @@ impl Owner {
         self.site.books.rejected += Counts::of(signal, rejected);
         self.site.books.delivered += Counts::of(signal, items - rejected);
         self.note_pending();
+    }
+
+    /// An entry is in an archive that would survive a power cut.
+    pub(crate) fn exported(&mut self, place: Place, items: Counts) {
+        if let Some(shelf) = self.shelves.get_mut(&place.segment)
+            && shelf.settle(place.seq, items)
+        {
+            self.site.books.exported += items;
+            self.note_pending();
+        }
     }
 
     pub(crate) fn put_back(&mut self, place: Place) {

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail loudly too"
 )]
 
+mod archives;
 mod classes;
 mod damage;
 mod entries;
