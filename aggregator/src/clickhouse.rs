@@ -57,13 +57,12 @@ impl ClickHouse {
         let client = match (&engine, &config.ch.url) {
             (Some(engine), _) => {
                 let access = engine.access();
-                client(&access.url, &access.user, &access.password, Place::Here)
+                client(&access.url, &access.user, &access.password)
             }
             (None, url) => client(
                 url.as_deref().unwrap_or_default(),
                 &config.ch.user,
                 config.ch.password.expose(),
-                Place::Elsewhere,
             ),
         };
         Ok(Self {
@@ -142,20 +141,12 @@ impl Reader {
     }
 }
 
-/// How far away a server is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// On loopback: compression would only cost.
-    Here,
-    /// Behind a network.
-    Elsewhere,
-}
-
 /// A client with these credentials and nothing else set.
-pub(crate) fn client(url: &str, user: &str, password: &str, place: Place) -> ::clickhouse::Client {
-    let compression = match place {
-        Place::Here => ::clickhouse::Compression::None,
-        Place::Elsewhere => ::clickhouse::Compression::Lz4,
+pub(crate) fn client(url: &str, user: &str, password: &str) -> ::clickhouse::Client {
+    let compression = if is_here(url) {
+        ::clickhouse::Compression::None
+    } else {
+        ::clickhouse::Compression::Lz4
     };
     ::clickhouse::Client::default()
         .with_url(url)
@@ -163,6 +154,14 @@ pub(crate) fn client(url: &str, user: &str, password: &str, place: Place) -> ::c
         .with_password(password)
         .with_compression(compression)
         .with_product_info(PRODUCT, env!("CARGO_PKG_VERSION"))
+}
+
+/// On loopback, whoever serves there, compression would only cost; embedded engines offer none.
+fn is_here(url: &str) -> bool {
+    let uri = url.parse::<http::Uri>().ok();
+    let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Where a running aggregator says how its embedded engine is reached.
@@ -183,4 +182,27 @@ fn program() -> Result<PathBuf, StartError> {
         .and_then(|dir| Some(dir.parent()?.join("petrel-aggregator")))
         .filter(|program| program.is_file());
     Ok(program.unwrap_or(exe))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_here;
+
+    #[test]
+    fn only_loopback_is_here() {
+        for url in [
+            "http://127.0.0.1:8123",
+            "http://localhost:8123/",
+            "http://[::1]:8123",
+        ] {
+            assert!(is_here(url), "{url}");
+        }
+        for url in [
+            "http://10.0.0.1:8123",
+            "https://localhost.example.com:8443",
+            "",
+        ] {
+            assert!(!is_here(url), "{url}");
+        }
+    }
 }

@@ -10,10 +10,12 @@ use std::io::BufReader;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use petrel_receiver::Refused;
 use petrel_spool::{ArchiveError, ArchiveReader, Class, SpoolError};
 use petrel_wire::{Dsn, DsnError, Limits, Sealed, SystemClock, UnpackError};
 
 use crate::config::Config;
+use crate::ingest::Sharing;
 use crate::metadata::{Database, Metadata, MetadataError};
 use crate::pipeline;
 
@@ -70,6 +72,14 @@ pub enum ImportError {
     /// The journal is in use.
     #[error("stop the aggregator first, and start it again after")]
     InUse(#[source] SpoolError),
+    /// Aggregators share a ledger, and it does not let the batch in now.
+    #[error("the ledger that the aggregators share does not let a batch in now, after {} batches; try again", .done.stored + .done.known)]
+    Elsewhere {
+        /// What was imported before.
+        done: Imported,
+        /// Why not on.
+        source: Refused,
+    },
     /// The journal cannot be opened, or takes no more.
     #[error("the journal takes no more after {} batches; start the aggregator and try again later", .done.stored + .done.known)]
     Journal {
@@ -98,7 +108,6 @@ pub async fn run(config: &Config, args: &ImportArgs) -> Result<Imported, ImportE
     metadata.upsert_projects(&config.projects).await?;
     let token = dsn.token().ok_or(ImportError::Unknown)?;
     let project = metadata.project_by_token(token).await?;
-    metadata.close().await;
     let project = project.ok_or(ImportError::Unknown)?.id;
     let journal = match pipeline::open_journal(config, &clock).await {
         Ok(journal) => journal,
@@ -109,6 +118,8 @@ pub async fn run(config: &Config, args: &ImportArgs) -> Result<Imported, ImportE
         request_bytes: usize::try_from(config.ingest.max_request_bytes).unwrap_or(usize::MAX),
         ..Limits::default()
     };
+    // A neighbour may have taken the batch from the agent, or may take it at this moment.
+    let sharing = Sharing::of(config, &metadata, &journal);
     for batch in archive {
         let mut entry = batch.map_err(|error| unreadable(done, error))?.entry;
         // As at the door: what the archive says about the batch is not taken at its word.
@@ -121,8 +132,23 @@ pub async fn run(config: &Config, args: &ImportArgs) -> Result<Imported, ImportE
             entry.sealed.body().clone(),
         );
         entry.project = project;
+        let elsewhere = |source| ImportError::Elsewhere { done, source };
+        let claimed = match (&sharing, entry.origin) {
+            (Some(sharing), Some(origin)) => {
+                let claimed = sharing.claim(project, origin).await.map_err(elsewhere)?;
+                if claimed.is_none() {
+                    done.known += 1;
+                    continue;
+                }
+                claimed
+            }
+            _ => None,
+        };
         let spooled = journal.append(entry, Class::Keep).await;
         let spooled = spooled.map_err(|source| ImportError::Journal { done, source })?;
+        if let Some(claimed) = claimed {
+            claimed.confirm().await.map_err(elsewhere)?;
+        }
         if spooled.seen_before() {
             done.known += 1;
         } else {
@@ -130,5 +156,6 @@ pub async fn run(config: &Config, args: &ImportArgs) -> Result<Imported, ImportE
         }
     }
     journal.close().await;
+    metadata.close().await;
     Ok(done)
 }

@@ -14,10 +14,12 @@ use tracing::debug;
 mod counters;
 mod full;
 mod recent;
+mod sharing;
 
 pub use counters::Counters;
 pub(crate) use counters::{header, line};
 pub use recent::{Recent, RecentArrival};
+pub use sharing::Sharing;
 
 use crate::auth::{Auth, Directory, Scope};
 
@@ -40,6 +42,7 @@ struct Shared<D> {
     recent: Recent,
     counters: Counters,
     full: Full,
+    sharing: Option<Sharing>,
 }
 
 impl<D> Clone for Ingest<D> {
@@ -51,8 +54,15 @@ impl<D> Clone for Ingest<D> {
 }
 
 impl<D: Directory> Ingest<D> {
-    /// Appends to `journal` what `auth` lets in, and tells `recent`.
-    pub fn new(auth: Auth<D>, journal: Spool, clock: Arc<dyn Clock>, recent: Recent) -> Self {
+    /// Appends to `journal` what `auth` lets in, and tells `recent`. With `sharing`, batches of
+    /// agents are agreed on with other aggregators.
+    pub fn new(
+        auth: Auth<D>,
+        journal: Spool,
+        clock: Arc<dyn Clock>,
+        recent: Recent,
+        sharing: Option<Sharing>,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 auth,
@@ -61,6 +71,7 @@ impl<D: Directory> Ingest<D> {
                 recent,
                 counters: Counters::default(),
                 full: Full::default(),
+                sharing,
             }),
         }
     }
@@ -124,6 +135,21 @@ impl<D: Directory> Door for Ingest<D> {
             Arrival::Bare(batch) => (None, seal(batch).await?),
             Arrival::Sealed { id, sealed, .. } => (Some(id), sealed),
         };
+        let held = match (&self.shared.sharing, origin) {
+            (Some(sharing), Some(batch)) => match sharing.claim(scope.project(), batch).await {
+                Ok(Some(held)) => Some(held),
+                Ok(None) => {
+                    debug!(batch.id = %batch, %signal, items, "taken by another aggregator before");
+                    self.shared.counters.accepted(head, items, bytes, true);
+                    return Ok(Receipt::taken_elsewhere());
+                }
+                Err(refused) => {
+                    self.note(scope, head, seen, Some(&refused));
+                    return Err(refused);
+                }
+            },
+            _ => None,
+        };
         let entry = Entry {
             project: scope.project(),
             origin,
@@ -133,6 +159,9 @@ impl<D: Directory> Door for Ingest<D> {
         // All of it was answered for: nothing in the journal is worth less than the rest.
         match self.shared.journal.append(entry, Class::Keep).await {
             Ok(spooled) => {
+                if let Some(held) = held {
+                    held.confirm().await?;
+                }
                 let known = spooled.seen_before();
                 self.shared.counters.accepted(head, items, bytes, known);
                 debug!(

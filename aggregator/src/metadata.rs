@@ -4,6 +4,7 @@
 //! Secrets are kept as SHA-256 of 256 random bits, passwords as argon2id; neither can be read
 //! back. Times are Unix nanoseconds of the injected clock. Nothing here knows HTTP.
 
+mod deliveries;
 mod imports;
 mod passwords;
 mod projects;
@@ -25,6 +26,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::Config;
 
+pub use deliveries::Delivered;
 pub use imports::Import;
 pub use passwords::{PasswordProblem, check_password, generate_password};
 pub use projects::Project;
@@ -35,8 +37,10 @@ pub use users::{NewUser, Sees, User, UserId, is_email};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/metadata");
 
-/// Connections of one process. Metadata is small and cached by who asks often.
-const CONNECTIONS: u32 = 4;
+/// Connections of one process to a file. Metadata is small and cached by who asks often.
+const FILE_CONNECTIONS: u32 = 4;
+/// ... and to a server, whose commits wait together for its disk.
+const SERVER_CONNECTIONS: u32 = 16;
 /// Passwords hashed at a time: logins must not starve ingest on a small machine.
 const HASHING: usize = 2;
 /// How long to wait for a connection before giving up.
@@ -120,7 +124,11 @@ impl Metadata {
         let options: AnyConnectOptions = database.url().parse().map_err(opening)?;
         let sqlite = matches!(database, Database::Sqlite(_));
         let pool = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS)
+            .max_connections(if sqlite {
+                FILE_CONNECTIONS
+            } else {
+                SERVER_CONNECTIONS
+            })
             .acquire_timeout(ACQUIRE)
             .after_connect(move |connection, _| {
                 Box::pin(async move {

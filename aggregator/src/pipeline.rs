@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use crate::api::{self, ApiState, Site};
 use crate::auth::{Auth, Directory, DirectoryError};
 use crate::config::{Config, Ingest as Bounds, ListenAddr, Listener};
-use crate::ingest::{Ingest, Recent};
+use crate::ingest::{Ingest, Recent, Sharing};
 use crate::metadata::{Database, Metadata};
 use crate::span_log::SpanLog;
 use crate::store::Store;
@@ -93,7 +93,17 @@ pub async fn run(
 
     let recent = Recent::new();
     let auth = Auth::new(metadata.clone(), Arc::clone(&clock));
-    let ingest = Ingest::new(auth, journal.clone(), Arc::clone(&clock), recent.clone());
+    let sharing = Sharing::of(&config, &metadata, &journal);
+    let keeping = sharing
+        .clone()
+        .map(|sharing| tokio::spawn(sharing.keep(stop.clone())));
+    let ingest = Ingest::new(
+        auth,
+        journal.clone(),
+        Arc::clone(&clock),
+        recent.clone(),
+        sharing,
+    );
     let state = ApiState::new(
         metadata.clone(),
         store.reader(),
@@ -148,8 +158,8 @@ pub async fn run(
     // The watchdog is fed to the end: stopping may not hang either.
     let watchdog = tokio::spawn(feed_watchdog(Arc::clone(&store), journal.clone()));
     futures_util::future::join_all(serving).await;
-    if let Some(importing) = importing {
-        importing.await?;
+    for background in [importing, keeping].into_iter().flatten() {
+        background.await?;
     }
 
     // Nothing is answered any more; all that is owed lies in the journal.

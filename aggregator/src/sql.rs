@@ -6,7 +6,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use crate::clickhouse::{self, Place, Reader, client};
+use crate::clickhouse::{self, Reader, client};
 use crate::config::Config;
 use crate::engine::{Access, AccessError};
 
@@ -86,7 +86,7 @@ pub async fn ask(
     let (reader, url) = match &config.ch.url {
         Some(url) => {
             let password = config.ch.password.expose();
-            let client = client(url, &config.ch.user, password, Place::Elsewhere);
+            let client = client(url, &config.ch.user, password);
             (
                 Reader::new(client.with_database(&config.ch.database)),
                 url.clone(),
@@ -98,7 +98,7 @@ pub async fn ask(
                 Err(AccessError::Absent { .. }) => return Err(not_running()),
                 Err(error) => return Err(SqlError::Access(error)),
             };
-            let client = client(&access.url, &access.user, &access.password, Place::Here);
+            let client = client(&access.url, &access.user, &access.password);
             (
                 Reader::new(client.with_database(&access.database)),
                 access.url,

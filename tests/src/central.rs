@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::ledger::Stored;
+use crate::postgres::Postgres;
 use crate::process::{
     DeathAt, Process, START, artefact, binary, free_port, get, metric, wait_until,
 };
@@ -19,6 +20,32 @@ pub struct Project {
     pub id: u32,
     /// What its senders show.
     pub token: String,
+}
+
+/// Servers that an aggregator fills and asks instead of embedded ones; others may do so too.
+#[derive(Clone, Debug)]
+pub struct Servers {
+    /// ClickHouse's HTTP address, user, password.
+    pub clickhouse: [String; 3],
+    /// PostgreSQL's port on loopback.
+    pub postgres: u16,
+    /// The database in both.
+    pub database: String,
+}
+
+impl Servers {
+    fn yaml(&self) -> String {
+        let Self {
+            clickhouse: [addr, user, password],
+            postgres,
+            database,
+        } = self;
+        let pg_user = Postgres::USER;
+        format!(
+            "ch: {{ addr: \"{addr}\", user: \"{user}\", password: \"{password}\", database: {database} }}\n\
+             pg: {{ addr: \"127.0.0.1:{postgres}\", user: {pg_user}, password: any, database: {database} }}\n"
+        )
+    }
 }
 
 /// Directory, ports and process of one aggregator. Stopped when it is dropped.
@@ -77,6 +104,20 @@ projects:
         }
         std::fs::write(central.config(), text)?;
         Ok(central)
+    }
+
+    /// Lets one that is not started yet use servers instead of embedded ones.
+    pub fn use_servers(&self, servers: &Servers) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(self.config())?;
+        Ok(std::fs::write(self.config(), servers.yaml() + &text)?)
+    }
+
+    /// Where the embedded engine of a running one listens, and who may ask it.
+    pub fn engine(&self) -> anyhow::Result<[String; 3]> {
+        let text = std::fs::read_to_string(self.data_dir().join("engine.json"))?;
+        let access: serde_json::Value = serde_json::from_str(&text)?;
+        let text = |name: &str| access[name].as_str().unwrap_or_default().to_owned();
+        Ok([text("url"), text("user"), text("password")])
     }
 
     /// Its configuration file.

@@ -5,20 +5,33 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::central::{Central, Project};
+use crate::central::{Central, Project, Servers};
 use crate::edge::{Edge, EdgeOptions};
 use crate::ledger::{Ledger, Stored};
+use crate::postgres::Postgres;
 use crate::process::{Process, wait_until};
 use crate::proxy::Proxy;
 use crate::traffic::Application;
+
+/// What its aggregators fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stores {
+    /// Each its own embedded store; an agent belongs to one aggregator.
+    Own,
+    /// All the same ClickHouse and PostgreSQL; an agent talks to all aggregators, as behind a load
+    /// balancer.
+    Shared,
+}
 
 /// How large it is.
 #[derive(Clone, Copy, Debug)]
 pub struct FleetSize {
     /// Agents; they are spread over aggregators and projects.
     pub agents: usize,
-    /// Aggregators, each with a store of its own.
+    /// Aggregators.
     pub aggregators: usize,
+    /// What these fill.
+    pub stores: Stores,
     /// Projects of each aggregator.
     pub projects: u32,
 }
@@ -32,6 +45,13 @@ pub struct Peaks {
     pub aggregator: u64,
 }
 
+/// What aggregators with a shared store fill: the engine of one that has no senders, and PostgreSQL.
+#[derive(Debug)]
+struct SharedServers {
+    store: Central,
+    postgres: Postgres,
+}
+
 /// Everything is stopped when it is dropped.
 #[derive(Debug)]
 pub struct Fleet {
@@ -40,6 +60,7 @@ pub struct Fleet {
     pub edges: Vec<Edge>,
     /// Aggregators.
     pub centrals: Vec<Central>,
+    servers: Option<SharedServers>,
     /// Kept up by [`Fleet::note_memory`].
     pub peaks: Peaks,
     // Last: the directory goes when nobody writes to it any more.
@@ -54,23 +75,35 @@ impl Fleet {
             size,
             edges: Vec::new(),
             centrals: Vec::new(),
+            servers: None,
             peaks: Peaks::default(),
             dir,
         };
+        if size.stores == Stores::Shared {
+            fleet.servers = Some(SharedServers::start(fleet.dir.path())?);
+        }
         for number in 0..size.aggregators {
+            let place = fleet.home(number).0;
             let projects = (1..=size.projects).map(|id| Project {
                 id,
-                token: token(number, id),
+                token: token(place, id),
             });
             let projects: Vec<Project> = projects.collect();
             let name = format!("aggregator-{number}");
             let mut central = Central::configure(fleet.dir.path(), &name, &projects)?;
+            if let Some(servers) = &fleet.servers {
+                central.use_servers(&servers.access()?)?;
+            }
             central.start()?;
             fleet.centrals.push(central);
         }
         for number in 0..size.agents {
             let (central, project) = fleet.home(number);
-            let link = Proxy::without_memory(fleet.centrals[central].http_port);
+            let mut ports: Vec<u16> = fleet.centrals.iter().map(|c| c.http_port).collect();
+            if size.stores == Stores::Own {
+                ports = vec![ports[central]];
+            }
+            let link = Proxy::among(ports);
             let options = EdgeOptions {
                 redact: number % 2 == 0,
                 ..EdgeOptions::default()
@@ -83,10 +116,21 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// The aggregator and the project of an agent.
+    /// The store, by the first aggregator that fills it, and the project of an agent.
     fn home(&self, agent: usize) -> (usize, u32) {
         let project = u32::try_from(agent).unwrap_or(0) % self.size.projects + 1;
-        (agent % self.size.aggregators, project)
+        match self.size.stores {
+            Stores::Own => (agent % self.size.aggregators, project),
+            Stores::Shared => (0, project),
+        }
+    }
+
+    /// The aggregator whose embedded engine this one's store is.
+    pub(crate) fn host_of_store(&mut self, aggregator: usize) -> &mut Central {
+        match &mut self.servers {
+            Some(servers) => &mut servers.store,
+            None => &mut self.centrals[aggregator],
+        }
     }
 
     /// Logs and data, for who wants to look.
@@ -129,7 +173,11 @@ impl Fleet {
     /// Every row that came from an application.
     pub fn stored(&self) -> anyhow::Result<Vec<Stored>> {
         let mut stored = Vec::new();
-        for (number, central) in self.centrals.iter().enumerate() {
+        let stores = match self.size.stores {
+            Stores::Own => self.centrals.len(),
+            Stores::Shared => 1,
+        };
+        for (number, central) in self.centrals.iter().enumerate().take(stores) {
             stored.extend(central.stored(&format!("c{number}"))?);
         }
         Ok(stored)
@@ -196,6 +244,26 @@ impl Fleet {
         for central in &self.centrals {
             self.peaks.aggregator = self.peaks.aggregator.max(peak(&central.process));
         }
+    }
+}
+
+impl SharedServers {
+    const DATABASE: &'static str = "shared";
+
+    fn start(dir: &Path) -> anyhow::Result<Self> {
+        let postgres = Postgres::start(dir)?;
+        postgres.create_database(Self::DATABASE)?;
+        let mut store = Central::configure(dir, "store", &[])?;
+        store.start()?;
+        Ok(Self { store, postgres })
+    }
+
+    fn access(&self) -> anyhow::Result<Servers> {
+        Ok(Servers {
+            clickhouse: self.store.engine()?,
+            postgres: self.postgres.port,
+            database: Self::DATABASE.to_owned(),
+        })
     }
 }
 

@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod herd;
 pub mod http;
 pub mod ledger;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod site;

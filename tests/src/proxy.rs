@@ -1,4 +1,4 @@
-//! A TCP relay with weather: it can be cut, swallow everything, lose answers, crawl, or pretend to
+//! A TCP relay, or load balancer, with weather: it can be cut, swallow everything, lose answers, crawl, or pretend to
 //! be a hotel's login page. On request it remembers every byte that went upstream.
 
 use std::collections::BTreeMap;
@@ -87,6 +87,14 @@ impl Proxy {
     /// # Panics
     /// If the machine has no free port.
     pub fn without_memory(upstream: u16) -> Self {
+        Self::among(vec![upstream])
+    }
+
+    /// Starts relaying as a load balancer does: each connection to the next one that takes it.
+    ///
+    /// # Panics
+    /// If the machine has no free port.
+    pub fn among(upstreams: Vec<u16>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let shared = Arc::new(Shared::default());
@@ -97,7 +105,7 @@ impl Proxy {
                 match weather {
                     Weather::Cut => drop(down.shutdown(Shutdown::Both)),
                     Weather::Portal => drop(std::thread::spawn(move || portal(down))),
-                    _ => relay(&ours, down, upstream),
+                    _ => relay(&ours, down, &upstreams),
                 }
             }
         });
@@ -156,24 +164,25 @@ impl Drop for Proxy {
     }
 }
 
-fn relay(shared: &Arc<Shared>, down: TcpStream, upstream: u16) {
-    let up = TcpStream::connect_timeout(
-        &SocketAddr::from(([127, 0, 0, 1], upstream)),
-        Duration::from_secs(1),
-    );
-    let Ok(up) = up else {
+fn relay(shared: &Arc<Shared>, down: TcpStream, upstreams: &[u16]) {
+    let id = {
+        let mut state = shared.state();
+        state.next += 1;
+        state.next
+    };
+    let connect = |upstream: &u16| {
+        let address = SocketAddr::from(([127, 0, 0, 1], *upstream));
+        TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()
+    };
+    let turn = usize::try_from(id).unwrap_or(0) % upstreams.len();
+    let (before, after) = upstreams.split_at(turn);
+    let Some(up) = after.iter().chain(before).find_map(connect) else {
         drop(down.shutdown(Shutdown::Both));
         return;
     };
     let copy = |stream: &TcpStream| stream.try_clone().expect("a socket can be cloned");
     let (down_in, up_out) = (copy(&down), copy(&up));
-    let id = {
-        let mut state = shared.state();
-        state.next += 1;
-        let id = state.next;
-        state.open.insert(id, [copy(&down), copy(&up)]);
-        id
-    };
+    shared.state().open.insert(id, [copy(&down), copy(&up)]);
     let ours = Arc::clone(shared);
     std::thread::spawn(move || pump(&ours, down_in, up_out, Direction::Up));
     let ours = Arc::clone(shared);

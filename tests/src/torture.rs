@@ -113,8 +113,8 @@ fn check_the_checker(
         Ok(())
     };
     let id = |name: &str| format!("c0p1/planted/{name}");
-    // Agent 0 belongs to aggregator 0 and project 1.
-    let misplaced = "c1p1/planted/misplaced".to_owned();
+    // Agent 0 fills store 0, project 1.
+    let misplaced = "c0p9/planted/misplaced".to_owned();
     for name in ["doubled", "doubled", "invented", "refused"] {
         plant(&id(name), &payload(&id(name)))?;
     }

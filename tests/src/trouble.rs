@@ -139,11 +139,12 @@ fn start(fleet: &mut Fleet, victim: Victim) -> anyhow::Result<()> {
 
 /// The aggregator must bring its engine up again by itself.
 fn kill_engine(fleet: &mut Fleet, number: usize) -> anyhow::Result<()> {
-    let parent = fleet.centrals[number].running().pid();
+    let parent = fleet.host_of_store(number);
+    let pid = parent.running().pid();
     Command::new("pkill")
-        .args(["-KILL", "-P", &parent.to_string()])
+        .args(["-KILL", "-P", &pid.to_string()])
         .status()?;
-    fleet.centrals[number].wait_until_ready()
+    parent.wait_until_ready()
 }
 
 fn signal(name: &str, pid: u32) -> anyhow::Result<()> {

@@ -38,12 +38,12 @@ impl Blame {
 
     /// Books a failure. It counts against the batch if another passed since the last one; also if
     /// nobody else tried meanwhile and the answer was about this batch. It doesn't if others tried
-    /// and failed as well.
+    /// and failed as well, nor while the batch is in other hands.
     pub(super) fn failed(&mut self, now: Tally, about: About) {
         let passed = now.delivered > self.seen.delivered;
         let nobody_else = now.tries <= self.seen.tries + 1 && about == About::Batch;
         self.others_passed |= passed;
-        if passed || nobody_else {
+        if (passed || nobody_else) && about != About::Hands {
             self.alone += 1;
         }
         self.failures = self.failures.saturating_add(1);
@@ -77,6 +77,15 @@ mod tests {
             blame.failed(tally(n, 2 * n), About::Peer);
         }
         assert!(blame.is_poison(20));
+    }
+
+    #[test]
+    fn a_batch_in_other_hands_is_not_poison_however_long_they_hold_it() {
+        let mut blame = Blame::new(tally(0, 0), 0);
+        for n in 1..=1000 {
+            blame.failed(tally(n, 2 * n), About::Hands);
+        }
+        assert!(!blame.is_poison(20));
     }
 
     #[test]

@@ -199,7 +199,7 @@ impl Shared {
             return Next::Done;
         }
         let steps_aside = match about {
-            About::Batch => standing.waiting < DEFERRED,
+            About::Batch | About::Hands => standing.waiting < DEFERRED,
             About::Peer => standing.failures >= PATIENT_TRIES && standing.waiting < MOST_ASIDE,
         };
         if about == About::Peer || !steps_aside {

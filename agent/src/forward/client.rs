@@ -49,6 +49,8 @@ pub enum About {
     Peer,
     /// This batch: others may pass meanwhile.
     Batch,
+    /// Who else has this batch in hand: no fault of the batch, and others may pass meanwhile.
+    Hands,
 }
 
 /// The one HTTP client of the agent.
@@ -325,6 +327,7 @@ impl Client {
             delivery = Delivery::Refused(Refusal::Parked, words.clone());
         }
         let about = match (&delivery, status) {
+            (Delivery::Busy { .. }, 425) => About::Hands,
             (Delivery::Busy { .. }, 429 | 502 | 503 | 504) => About::Peer,
             // A portal in the way answers every batch like this one.
             (Delivery::Busy { .. }, 200) => About::Peer,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use petrel_spool::ProjectId;
-use petrel_wire::{Token, UnixNanos};
+use petrel_wire::{AgentId, BatchId, Token, UnixNanos};
 
 use super::*;
 use crate::config::{Project as ConfigProject, Secret, User as ConfigUser};
@@ -71,6 +71,10 @@ scenarios!(
     tokens_are_listed_without_being_told,
     a_removed_user_is_gone_with_everything,
     an_import_goes_on_where_it_stood,
+    a_batch_is_taken_by_one_aggregator_and_known_to_all,
+    what_an_owner_gives_up_anybody_may_take,
+    what_was_delivered_is_summed_up_and_never_forgotten,
+    two_claimants_at_once_get_one_batch_between_them,
 );
 
 #[tokio::test]
@@ -515,5 +519,137 @@ mod scenario {
             assert!(!dump.contains(secret), "{dump}");
         }
         assert!(!format!("{session:?} {metadata:?}").contains(session.expose()));
+    }
+
+    const HERE: AgentId = AgentId(0xA);
+    const THERE: AgentId = AgentId(0xB);
+    const PROJECT: ProjectId = ProjectId(1);
+
+    fn batch(seq: u64) -> BatchId {
+        BatchId {
+            agent: AgentId(7),
+            epoch: 2,
+            seq,
+            hash: u128::from(seq) << 100,
+        }
+    }
+
+    pub(super) async fn a_batch_is_taken_by_one_aggregator_and_known_to_all(
+        metadata: Metadata,
+        _hand: Arc<Hand>,
+    ) {
+        let claim = async |owner| metadata.claim(PROJECT, &batch(1), owner).await.unwrap();
+        assert_eq!(claim(HERE).await, Delivered::Mine);
+        // A second try of the same aggregator is its own business.
+        assert_eq!(claim(HERE).await, Delivered::Mine);
+        assert_eq!(claim(THERE).await, Delivered::Elsewhere);
+        metadata.confirm(PROJECT, &batch(1)).await.unwrap();
+        assert_eq!(claim(THERE).await, Delivered::Taken);
+        assert_eq!(claim(HERE).await, Delivered::Taken);
+
+        let other_bytes = BatchId {
+            hash: 1,
+            ..batch(1)
+        };
+        let copy = metadata.claim(PROJECT, &other_bytes, THERE).await.unwrap();
+        assert_eq!(copy, Delivered::Conflict);
+        // One project cannot burn another's numbers.
+        let other = metadata.claim(ProjectId(2), &batch(1), THERE).await;
+        assert_eq!(other.unwrap(), Delivered::Mine);
+    }
+
+    pub(super) async fn what_an_owner_gives_up_anybody_may_take(
+        metadata: Metadata,
+        hand: Arc<Hand>,
+    ) {
+        let age = Duration::from_secs(5);
+        let claim = async |owner| metadata.claim(PROJECT, &batch(1), owner).await.unwrap();
+        let open = async |owner| metadata.open_claims(owner, age).await.unwrap();
+        assert_eq!(claim(HERE).await, Delivered::Mine);
+        assert_eq!(open(HERE).await, [], "it may still be under way");
+        hand.advance(age);
+        assert_eq!(open(HERE).await, [(PROJECT, batch(1))]);
+        assert_eq!(open(THERE).await, [], "not theirs to judge");
+
+        metadata.release(PROJECT, &batch(1), THERE).await.unwrap();
+        assert_eq!(claim(THERE).await, Delivered::Elsewhere, "nor to give up");
+        metadata.release(PROJECT, &batch(1), HERE).await.unwrap();
+        assert_eq!(claim(THERE).await, Delivered::Mine);
+
+        metadata.confirm(PROJECT, &batch(1)).await.unwrap();
+        metadata.release(PROJECT, &batch(1), THERE).await.unwrap();
+        assert_eq!(claim(HERE).await, Delivered::Taken, "taken is for ever");
+    }
+
+    pub(super) async fn what_was_delivered_is_summed_up_and_never_forgotten(
+        metadata: Metadata,
+        hand: Arc<Hand>,
+    ) {
+        let rows = async || {
+            let count: (i64,) = sqlx::query_as("SELECT count(*) FROM deliveries")
+                .fetch_one(&metadata.pool)
+                .await
+                .unwrap();
+            let ranges: Vec<(i64, i64)> =
+                sqlx::query_as("SELECT first, last FROM delivered ORDER BY first")
+                    .fetch_all(&metadata.pool)
+                    .await
+                    .unwrap();
+            (count.0, ranges)
+        };
+        let take = async |seq| {
+            let claimed = metadata.claim(PROJECT, &batch(seq), HERE).await.unwrap();
+            assert_eq!(claimed, Delivered::Mine, "{seq}");
+            metadata.confirm(PROJECT, &batch(seq)).await.unwrap();
+        };
+        for seq in [1, 2, 3, 9] {
+            take(seq).await;
+        }
+        let open = metadata.claim(PROJECT, &batch(5), HERE).await.unwrap();
+        assert_eq!(open, Delivered::Mine);
+        assert!(metadata.sum_up_deliveries().await.unwrap());
+        assert_eq!(rows().await, (5, vec![]), "all of it is recent");
+
+        hand.advance(Duration::from_secs(3600));
+        take(4).await;
+        assert!(metadata.sum_up_deliveries().await.unwrap());
+        // A row is there for a round longer than it need be, so that no claim falls in between.
+        assert_eq!(rows().await, (6, vec![(1, 3), (9, 9)]));
+        let again = metadata.sum_up_deliveries().await.unwrap();
+        assert!(!again, "it is nobody's turn yet");
+
+        hand.advance(Duration::from_secs(3600));
+        assert!(metadata.sum_up_deliveries().await.unwrap());
+        hand.advance(Duration::from_secs(3600));
+        assert!(metadata.sum_up_deliveries().await.unwrap());
+        assert_eq!(
+            rows().await,
+            (1, vec![(1, 4), (9, 9)]),
+            "only the open claim"
+        );
+        for seq in [1, 4, 9] {
+            let known = metadata.claim(PROJECT, &batch(seq), THERE).await.unwrap();
+            assert_eq!(known, Delivered::Taken, "{seq}");
+        }
+        let open = metadata.claim(PROJECT, &batch(5), THERE).await.unwrap();
+        assert_eq!(open, Delivered::Elsewhere);
+        let never = metadata.claim(PROJECT, &batch(6), THERE).await.unwrap();
+        assert_eq!(never, Delivered::Mine);
+    }
+
+    pub(super) async fn two_claimants_at_once_get_one_batch_between_them(
+        metadata: Metadata,
+        _hand: Arc<Hand>,
+    ) {
+        for seq in 1..=50 {
+            let batch = batch(seq);
+            let (here, there) = tokio::join!(
+                metadata.claim(PROJECT, &batch, HERE),
+                metadata.claim(PROJECT, &batch, THERE)
+            );
+            let mut both = [here.unwrap(), there.unwrap()];
+            both.sort_by_key(|one| *one != Delivered::Mine);
+            assert_eq!(both, [Delivered::Mine, Delivered::Elsewhere]);
+        }
     }
 }

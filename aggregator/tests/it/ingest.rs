@@ -63,7 +63,7 @@ impl Doors {
         let tokens = Tokens(Arc::new(HashMap::from([("one", 1), ("two", 2)])));
         let recent = Recent::new();
         let auth = Auth::new(tokens, Arc::clone(&clock));
-        let ingest = Ingest::new(auth, journal.clone(), clock, recent.clone());
+        let ingest = Ingest::new(auth, journal.clone(), clock, recent.clone(), None);
         let router = petrel_receiver::router(ingest.clone(), receiver);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (addr, stop) = (listener.local_addr().unwrap(), CancellationToken::new());

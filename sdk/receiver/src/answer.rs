@@ -21,6 +21,12 @@ impl Receipt {
         Self::whole()
     }
 
+    /// A neighbour that fills the same store has made the items durable, and has said so where all
+    /// of them look.
+    pub fn taken_elsewhere() -> Self {
+        Self::whole()
+    }
+
     /// A processor decided to drop every one of `items`, and somebody has booked that.
     pub fn dropped(items: u64) -> Self {
         debug_assert!(
@@ -87,6 +93,15 @@ pub enum Refused {
     /// The body came too slowly, or the caller's deadline has passed: 408, `DEADLINE_EXCEEDED`.
     #[error("{0}")]
     TooSlow(String),
+    /// Another aggregator has begun to take this very batch, and whether it has is not known yet:
+    /// 425, `ABORTED` with `RetryInfo`.
+    #[error("{reason}")]
+    Elsewhere {
+        /// When to come again.
+        after: Duration,
+        /// Who has it.
+        reason: String,
+    },
     /// This sender sends too much: 429, `RESOURCE_EXHAUSTED` with `RetryInfo`.
     #[error("{reason}")]
     Throttled {
@@ -108,7 +123,7 @@ pub enum Refused {
 
 impl Refused {
     /// Every [`Refused::kind`].
-    pub const KINDS: [&'static str; 10] = [
+    pub const KINDS: [&'static str; 11] = [
         "malformed",
         "too_large",
         "unauthenticated",
@@ -117,6 +132,7 @@ impl Refused {
         "unsupported",
         "method",
         "too_slow",
+        "elsewhere",
         "throttled",
         "busy",
     ];
@@ -134,6 +150,14 @@ impl Refused {
     pub fn throttled(reason: impl Into<String>) -> Self {
         Self::Throttled {
             after: Duration::from_secs(1 + spread(5)),
+            reason: reason.into(),
+        }
+    }
+
+    /// In other hands, to come again in two to six seconds: that is how soon they are looked into.
+    pub fn elsewhere(reason: impl Into<String>) -> Self {
+        Self::Elsewhere {
+            after: Duration::from_secs(2 + spread(5)),
             reason: reason.into(),
         }
     }
@@ -157,6 +181,7 @@ impl Refused {
             Self::Conflict(_) => 409,
             Self::TooLarge(_) => 413,
             Self::Unsupported(_) => 415,
+            Self::Elsewhere { .. } => 425,
             Self::Throttled { .. } => 429,
             Self::Busy { .. } => 503,
         }
@@ -170,6 +195,7 @@ impl Refused {
             Self::Conflict(_) => 6,
             Self::Forbidden(_) => 7,
             Self::TooLarge(_) | Self::Throttled { .. } => 8,
+            Self::Elsewhere { .. } => 10,
             Self::Unsupported(_) | Self::Method(_) => 12,
             Self::Busy { .. } => 14,
             Self::Unauthenticated(_) => 16,
@@ -179,7 +205,9 @@ impl Refused {
     /// When to come again, if the same request may.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Throttled { after, .. } | Self::Busy { after, .. } => Some(*after),
+            Self::Elsewhere { after, .. }
+            | Self::Throttled { after, .. }
+            | Self::Busy { after, .. } => Some(*after),
             _ => None,
         }
     }
@@ -195,6 +223,7 @@ impl Refused {
             Self::Unsupported(_) => "unsupported",
             Self::Method(_) => "method",
             Self::TooSlow(_) => "too_slow",
+            Self::Elsewhere { .. } => "elsewhere",
             Self::Throttled { .. } => "throttled",
             Self::Busy { .. } => "busy",
         }
@@ -265,6 +294,7 @@ mod tests {
             Refused::Unsupported(String::new()),
             Refused::Method(String::new()),
             Refused::TooSlow(String::new()),
+            Refused::elsewhere(""),
             Refused::busy(""),
         ] {
             assert_ne!(refused.http_status(), 500);

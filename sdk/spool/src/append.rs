@@ -10,7 +10,7 @@ use crate::layout::{Header, record_bytes};
 use crate::ledger::{Claim, Sender, Window};
 use crate::owner::{Append, Owner, Place, Reply};
 use crate::segment::{Record, Replaced};
-use crate::{Class, Entry, SpoolError, Spooled};
+use crate::{Class, Entry, ProjectId, SpoolError, Spooled};
 
 type Answer = (Reply<Spooled>, Result<Spooled, SpoolError>);
 
@@ -124,6 +124,19 @@ impl Owner {
             }
         }
         Ok(claim)
+    }
+
+    /// Whether a batch of this origin was ever appended.
+    pub(crate) fn knows(
+        &mut self,
+        project: ProjectId,
+        origin: &BatchId,
+    ) -> Result<bool, SpoolError> {
+        let mut looked_up = HashMap::new();
+        let window = self
+            .window(Sender::of(project, origin), &mut looked_up)
+            .map_err(|fault| self.refuse(&fault));
+        Ok(window?.look_up(origin) == Claim::Seen)
     }
 
     /// The window of a sender, from this group, the active segment or the state file.

@@ -333,6 +333,16 @@ impl Spool {
         self.ask(Request::Flush).await
     }
 
+    /// Whether the entry that `origin` names was ever appended for `project`, whatever became of it.
+    pub async fn knows(&self, project: ProjectId, origin: BatchId) -> Result<bool, SpoolError> {
+        self.ask(|reply| Request::Knows {
+            project,
+            origin,
+            reply,
+        })
+        .await
+    }
+
     /// Takes a new identity for everything appended from now on: a peer has told us that another
     /// spool uses this one's. Entries on disk keep theirs.
     pub async fn renew_identity(&self) -> Result<(AgentId, u32), SpoolError> {

@@ -27,8 +27,8 @@ use crate::state::{Site, State, Trust};
 use crate::stream::Stream;
 use crate::trouble::Trouble;
 use crate::{
-    Board, Class, Cut, DeadLetter, Entry, Lease, SpoolConfig, SpoolError, SpoolStats, Spooled,
-    Tuning,
+    Board, Class, Cut, DeadLetter, Entry, Lease, ProjectId, SpoolConfig, SpoolError, SpoolStats,
+    Spooled, Tuning,
 };
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, SpoolError>>;
@@ -88,6 +88,11 @@ pub(crate) enum Request {
     },
     PutBackCut(u64),
     Flush(Reply<()>),
+    Knows {
+        project: ProjectId,
+        origin: BatchId,
+        reply: Reply<bool>,
+    },
     Renew(Reply<(AgentId, u32)>),
     DeadLetters {
         limit: usize,
@@ -167,6 +172,7 @@ pub(crate) struct Found {
 #[derive(Debug, Default)]
 struct Turn {
     appends: Vec<Append>,
+    lookups: Vec<(ProjectId, BatchId, Reply<bool>)>,
     splits: Vec<(Place, Entry, Vec<Sealed>, Reply<()>)>,
     flushes: Vec<Reply<()>>,
     renewals: Vec<Reply<(AgentId, u32)>>,
@@ -310,6 +316,11 @@ impl Owner {
             }
             Request::PutBackCut(id) => self.put_back_cut(id),
             Request::Flush(reply) => turn.flushes.push(reply),
+            Request::Knows {
+                project,
+                origin,
+                reply,
+            } => turn.lookups.push((project, origin, reply)),
             Request::Renew(reply) => turn.renewals.push(reply),
             Request::DeadLetters { limit, reply } => turn.letters.push((limit, reply)),
             Request::DropDeadLetters { ids, reply } => turn.dropped_letters.push((ids, reply)),
@@ -329,6 +340,9 @@ impl Owner {
         self.publish();
         for (reply, answer) in answers {
             let _caller_may_be_gone = reply.send(answer);
+        }
+        for (project, origin, reply) in turn.lookups {
+            let _caller_may_be_gone = reply.send(self.knows(project, &origin));
         }
         for (place, entry, parts, reply) in turn.splits {
             let answer = self.split(place, &entry, parts);

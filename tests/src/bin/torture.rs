@@ -1,32 +1,37 @@
 //! The long run: `torture [--minutes N] [--seed N]`, five agents with three projects before two
-//! aggregators. What it does and checks is in [`petrel_tests::torture`].
+//! aggregators, one half of the time with a store each, the other with one for both. What it does and checks is in [`petrel_tests::torture`].
 
 use std::time::Duration;
 
 use anyhow::Context as _;
-use petrel_tests::fleet::{Fleet, FleetSize};
+use petrel_tests::fleet::{Fleet, FleetSize, Stores};
 use petrel_tests::torture::torture;
 use petrel_wire::{Clock as _, SystemClock};
 
-const SIZE: FleetSize = FleetSize {
-    agents: 5,
-    aggregators: 2,
-    projects: 3,
-};
+const STORES: [Stores; 2] = [Stores::Own, Stores::Shared];
 
 fn main() -> anyhow::Result<()> {
     let (minutes, seed) = arguments()?;
     say(&format!("torture for {minutes} minutes, seed {seed}"));
-    let mut fleet = Fleet::start(SIZE)?;
-    let enough = |elapsed, _| elapsed >= Duration::from_secs(minutes * 60);
-    let outcome = torture(&mut fleet, seed, enough, say);
-    if outcome.is_err() {
-        // Kept for who has to find out why.
-        let kept = std::env::temp_dir().join(format!("petrel-torture-{seed}"));
-        std::fs::rename(fleet.dir(), &kept)?;
-        say(&format!("logs and data are in {}", kept.display()));
+    for stores in STORES {
+        say(&format!("two aggregators, {stores:?} stores"));
+        let mut fleet = Fleet::start(FleetSize {
+            agents: 5,
+            aggregators: 2,
+            stores,
+            projects: 3,
+        })?;
+        let enough = |elapsed, _| elapsed >= Duration::from_secs(minutes * 60 / 2);
+        let outcome = torture(&mut fleet, seed, enough, say);
+        if outcome.is_err() {
+            // Kept for who has to find out why.
+            let kept = std::env::temp_dir().join(format!("petrel-torture-{seed}"));
+            std::fs::rename(fleet.dir(), &kept)?;
+            say(&format!("logs and data are in {}", kept.display()));
+        }
+        outcome?;
     }
-    outcome
+    Ok(())
 }
 
 fn arguments() -> anyhow::Result<(u64, u64)> {

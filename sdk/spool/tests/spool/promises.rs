@@ -1,7 +1,7 @@
 //! What a user of the spool is promised, one sentence a test, on a real directory.
 
-use petrel_spool::{Class, Spool, SpoolConfig, SpoolError, WhenFull};
-use petrel_wire::{Delivery, Refusal, Sealed, Signal, SystemClock};
+use petrel_spool::{Class, ProjectId, Spool, SpoolConfig, SpoolError, WhenFull};
+use petrel_wire::{BatchId, Delivery, Refusal, Sealed, Signal, SystemClock};
 use tempfile::TempDir;
 
 use crate::entries::{assert_balanced, entry, from_agent, open, open_with, sealed, sum};
@@ -222,6 +222,13 @@ async fn a_sender_that_repeats_itself_is_stored_once_even_after_a_restart() {
             .unwrap()
             .seen_before()
     );
+    let entry = from_agent(1, 5, 100, 5);
+    let origin = entry.origin.unwrap();
+    assert!(spool.knows(entry.project, origin).await.unwrap());
+    let never = BatchId { seq: 201, ..origin };
+    assert!(!spool.knows(entry.project, never).await.unwrap());
+    let others = ProjectId(99);
+    assert!(!spool.knows(others, origin).await.unwrap());
     assert_balanced(&spool.stats());
 }
 
