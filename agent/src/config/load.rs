@@ -169,6 +169,15 @@ fn processors(root: &Section<'_>, beside: &Path) -> Vec<ProcessorConfig> {
     for section in root.sections("processors") {
         let name = section.text("name");
         let plugin = section.text("plugin");
+        let sha256 = section.text("sha256");
+        let is_digest =
+            |pin: &String| pin.len() == 64 && pin.bytes().all(|b| b.is_ascii_hexdigit());
+        if sha256.as_ref().is_some_and(|pin| !is_digest(pin)) {
+            section.problem(
+                "sha256",
+                "must be 64 hex digits; `petrel plugin inspect` shows them",
+            );
+        }
         let on_error = section.choice(
             "on_error",
             &[
@@ -208,6 +217,7 @@ fn processors(root: &Section<'_>, beside: &Path) -> Vec<ProcessorConfig> {
                 chain.push(ProcessorConfig {
                     name,
                     plugin,
+                    sha256,
                     on_error,
                     i_accept_unredacted,
                     config,

@@ -14,10 +14,6 @@ use crate::sheet::{Selection, Sheet};
 use crate::value;
 use crate::view::{Codes, ColumnView as _, View};
 
-/// New values in one answer, all cells together, beyond twice the batch: one string may go into
-/// many cells.
-const MOST_GROWTH: usize = 8 << 20;
-
 /// Everything an answer refers to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'a> {
@@ -37,6 +33,8 @@ pub(crate) struct Answer {
     made: Vec<(Place, New)>,
     /// By position among the sheet's records that are kept.
     dropped: Option<Vec<bool>>,
+    /// What it leaves of the sheet's.
+    room: usize,
 }
 
 /// What an answer came to.
@@ -82,7 +80,7 @@ impl Question<'_> {
             question: *self,
             added: &edits.added,
             made: Vec::new(),
-            room: self.sheet.bytes.len() * 2 + MOST_GROWTH,
+            room: self.sheet.room,
         };
         changes.drop_keys(edits)?;
         changes.dictionary_edits(edits)?;
@@ -91,6 +89,7 @@ impl Question<'_> {
         Ok(Answer {
             made: changes.made,
             dropped,
+            room: changes.room,
         })
     }
 
@@ -106,6 +105,7 @@ impl Question<'_> {
         Answer {
             made,
             dropped: None,
+            room: self.sheet.room,
         }
     }
 
@@ -561,6 +561,7 @@ impl Answer {
         // Numbers of answers only tell one from the one before.
         sheet.answers = sheet.answers.checked_add(1).unwrap_or(1);
         let by = sheet.answers;
+        sheet.room = self.room;
         let mut codes = vec![code::NULL; added.ends.len()];
         let mut keys = codes.clone();
         let mut last_made = (Table::Resource, 0, code::NULL, usize::MAX);

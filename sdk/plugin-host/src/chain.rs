@@ -1,24 +1,25 @@
-//! The chain: processors in order, and what happens to data when one fails.
+//! The chain: processors in order, and what they make of a batch.
 //!
-//! A closed processor's failure refuses the batch to the sender: unprocessed data goes nowhere.
+//! A closed processor's failure refuses the batch to the sender: unprocessed data goes nowhere. The
+//! processors can be replaced while batches go through; each batch meets those that were there when
+//! it came.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use petrel_wire::{Batch, Clock, Limits, Signal, SystemClock};
 
+use crate::account::PluginStats;
 use crate::cache::Cache;
 use crate::config::ProcessorConfig;
 use crate::emit::{Emitted, emit};
 use crate::engine::Engine;
+use crate::pool::Handover;
 use crate::processor::{Fate, Processor, Turn};
 use crate::project::project;
 use crate::readers::Readers;
 use crate::sheet::Sheet;
-use crate::view::Stamp;
+use crate::view::Stamper;
 
 /// Larger batches are cut and put together again: it bounds what a call takes and needs.
 const PART_BYTES: usize = 4 << 20;
@@ -56,37 +57,40 @@ pub enum Verdict {
 #[error("{0}")]
 pub struct PluginError(pub String);
 
-/// One processor's account.
-#[derive(Clone, Debug, Default)]
-pub struct PluginStats {
-    /// Name in config.
-    pub name: String,
-    /// Calls into the guest.
-    pub calls: u64,
-    /// Traps, time-outs, refused answers.
-    pub failures: u64,
-    /// Values changed, made or deleted.
-    pub edits: u64,
-    /// Items that the processor dropped.
-    pub dropped_items: u64,
-    /// Total time: projection, guest, edits.
-    pub busy: Duration,
-    /// The last failure's words.
-    pub last_error: Option<String>,
+/// What a reload did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Processors that go on as they are, instances and all.
+    pub kept: usize,
+    /// Processors that are new, have another component or another configuration.
+    pub loaded: usize,
 }
 
 /// Compiled processors in order. Shared between threads; each call takes an instance from a pool.
 #[derive(Debug)]
 pub struct Chain {
-    /// Before the engine, so that instances go first.
-    processors: Vec<Processor>,
+    /// Held to take a copy, and to put another there.
+    steps: RwLock<Arc<Steps>>,
+    reload: Mutex<Reload>,
+    limits: Limits,
+    stamper: Stamper,
+}
+
+/// What a batch meets, from beginning to end.
+#[derive(Debug, Default)]
+struct Steps {
+    processors: Vec<Arc<Processor>>,
     /// By signal.
     readers: [Option<Readers>; 3],
-    engine: Option<Engine>,
-    limits: Limits,
-    clock: Arc<dyn Clock>,
-    batches: AtomicU64,
-    random: RandomState,
+    /// There is one if there are processors.
+    engine: Option<Arc<Engine>>,
+}
+
+/// What a reload needs, and what the last one said.
+#[derive(Debug)]
+struct Reload {
+    cache_dir: Option<PathBuf>,
+    error: Option<String>,
 }
 
 impl Chain {
@@ -106,74 +110,86 @@ impl Chain {
         limits: Limits,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, PluginError> {
-        let mut chain = Self {
-            processors: Vec::with_capacity(configs.len()),
-            readers: [const { None }; 3],
-            engine: None,
+        let cache = open_cache(cache_dir.as_ref());
+        let (steps, _) = Steps::load(configs, &Steps::default(), cache.as_ref(), clock)?;
+        Ok(Self {
+            steps: RwLock::new(Arc::new(steps)),
+            reload: Mutex::new(Reload {
+                cache_dir,
+                error: None,
+            }),
             limits,
-            clock: Arc::clone(clock),
-            batches: AtomicU64::new(0),
-            random: RandomState::new(),
-        };
-        let memory = configs
-            .iter()
-            .map(|config| config.limits.memory_bytes)
-            .max();
-        let Some(memory) = memory else {
-            return Ok(chain);
-        };
-        let engine = Engine::new(memory).map_err(PluginError)?;
-        let cache = cache_dir.and_then(|dir| {
-            Cache::open(dir)
-                .inspect_err(|error| {
-                    tracing::warn!(error, "plugins are compiled at each start: {error}");
-                })
-                .ok()
-        });
-        for config in configs {
-            let twin = chain.processors.iter().any(|one| one.name() == config.name);
-            if twin {
-                let name = &config.name;
-                return Err(PluginError(format!("two processors are called {name:?}")));
-            }
-            chain.processors.push(
-                Processor::load(config, &engine, cache.as_ref(), clock).map_err(PluginError)?,
-            );
-        }
-        let plans: Vec<_> = chain
-            .processors
-            .iter()
-            .map(|one| Arc::clone(one.plan()))
-            .collect();
-        chain.readers = Signal::ALL.map(|signal| Readers::new(signal, &plans));
-        chain.engine = Some(engine);
-        Ok(chain)
+            stamper: Stamper::new(Arc::clone(clock)),
+        })
+    }
+
+    /// Replaces the processors by those of `configs`, between two batches: a batch that is on its way
+    /// finishes with the old ones, the next one meets the new ones, none meets both. What has not
+    /// changed goes on with its instances; counters go on under their names; a processor with state
+    /// hands it to the one that has its name next.
+    ///
+    /// If anything is wrong with the new ones, the old ones stay, all of them, and
+    /// [`Chain::reload_error`] says why. Compiles on the calling thread.
+    pub fn reload(&self, configs: &[ProcessorConfig]) -> Result<Reloaded, PluginError> {
+        // One at a time.
+        let mut reload = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.steps();
+        let cache = open_cache(reload.cache_dir.as_ref());
+        let loaded = Steps::load(configs, &old, cache.as_ref(), self.stamper.clock());
+        let (steps, reloaded) = loaded.inspect_err(|error| {
+            tracing::error!("the processors stay as they were: {error}");
+            reload.error = Some(error.to_string());
+        })?;
+        reload.error = None;
+        let new = Arc::new(steps);
+        let handovers = new.take_over(&old);
+        *self.steps.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
+        drop(handovers);
+        let Reloaded { kept, loaded } = reloaded;
+        tracing::info!(
+            kept,
+            loaded,
+            "{loaded} processors loaded anew, {kept} go on"
+        );
+        Ok(reloaded)
+    }
+
+    /// Why the last reload changed nothing, if it did not.
+    pub fn reload_error(&self) -> Option<String> {
+        let reload: MutexGuard<'_, Reload> =
+            self.reload.lock().unwrap_or_else(PoisonError::into_inner);
+        reload.error.clone()
+    }
+
+    fn steps(&self) -> Arc<Steps> {
+        Arc::clone(&self.steps.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// No processors.
     pub fn is_empty(&self) -> bool {
-        self.processors.is_empty()
+        self.steps().processors.is_empty()
     }
 
     /// Runs the chain on the calling thread; bounded by the processors' budgets.
     pub fn process(&self, batch: Batch) -> Verdict {
-        let Some(engine) = self.engine.as_ref().filter(|_| !batch.is_empty()) else {
+        let steps = self.steps();
+        let Some(engine) = steps.engine.as_ref().filter(|_| !batch.is_empty()) else {
             return Verdict::Kept { batch, dropped: 0 };
         };
         if batch.bytes().len() <= PART_BYTES {
-            return self.process_part(engine, batch);
+            return self.process_part(&steps, engine, batch);
         }
-        self.process_parts(engine, batch)
+        self.process_parts(&steps, engine, batch)
     }
 
-    fn process_parts(&self, engine: &Engine, batch: Batch) -> Verdict {
+    fn process_parts(&self, steps: &Steps, engine: &Engine, batch: Batch) -> Verdict {
         let signal = batch.signal();
         let mut kept = Vec::new();
         let mut all_dropped = 0;
         let mut dropper = None;
         for part in batch.split(PART_BYTES) {
             let items = part.items();
-            match self.process_part(engine, part) {
+            match self.process_part(steps, engine, part) {
                 Verdict::Kept { batch, dropped } => {
                     kept.push(batch);
                     all_dropped += dropped;
@@ -194,42 +210,37 @@ impl Chain {
         }
     }
 
-    fn process_part(&self, engine: &Engine, batch: Batch) -> Verdict {
-        let Some(readers) = self.readers(batch.signal()) else {
+    fn process_part(&self, steps: &Steps, engine: &Engine, batch: Batch) -> Verdict {
+        let Some(readers) = steps.readers(batch.signal()) else {
             return Verdict::Kept { batch, dropped: 0 };
         };
-        let first = self
-            .batches
-            .fetch_add(self.processors.len() as u64, Ordering::Relaxed);
-        let mut sheet =
-            project(&batch, readers, self.seed(first)).map_err(|error| error.to_string());
+        let seed = self.stamper.stamp().seed;
+        let mut sheet = project(&batch, readers, seed).map_err(|error| error.to_string());
         let mut all_dropped = 0;
         let mut last_editor = None;
-        for (processor, place) in self.processors.iter().zip(0..) {
+        for (processor, place) in steps.processors.iter().zip(0..) {
             if !processor.takes(batch.signal()) {
                 continue;
             }
-            let id = first + u64::from(place);
             let turn = Turn {
                 engine,
                 readers,
+                stamper: &self.stamper,
                 place,
-                stamp: Stamp {
-                    id,
-                    now: self.clock.wall(),
-                    seed: self.seed(id),
-                },
                 items: batch.items(),
                 depth: self.limits.depth,
             };
             let answers = sheet.as_ref().map_or(0, |sheet| sheet.answers);
             let by = || processor.name().to_owned();
             match processor.process(sheet.as_mut().map_err(|words| words.as_str()), turn) {
-                Fate::Kept(dropped) => all_dropped += dropped,
+                Fate::Kept(dropped) => {
+                    all_dropped += u32::try_from(dropped).unwrap_or(u32::MAX);
+                }
                 Fate::Dropped => return Verdict::Dropped { by: by() },
                 Fate::Refused(reason) => return Verdict::Refused { by: by(), reason },
             }
-            if sheet.as_ref().is_ok_and(|sheet| sheet.answers != answers) {
+            let is_edited = |sheet: &Sheet| sheet.answers != answers;
+            if last_editor.is_none() || sheet.as_ref().is_ok_and(is_edited) {
                 last_editor = Some(processor);
             }
         }
@@ -273,73 +284,92 @@ impl Chain {
         }
     }
 
-    fn readers(&self, signal: Signal) -> Option<&Readers> {
-        let mut readers = self.readers.iter().flatten();
-        readers.find(|readers| readers.signal == signal)
-    }
-
-    /// A number that nobody outside can know.
-    fn seed(&self, id: u64) -> u64 {
-        let mut hasher = self.random.build_hasher();
-        hasher.write_u64(id);
-        hasher.finish()
-    }
-
-    /// Counters by processor name.
+    /// Accounts in the order of the chain.
     pub fn stats(&self) -> Vec<PluginStats> {
-        self.processors.iter().map(Processor::stats).collect()
+        let steps = self.steps();
+        steps.processors.iter().map(|one| one.stats()).collect()
     }
 
     /// Where time comes from.
     pub fn clock(&self) -> &dyn Clock {
-        self.clock.as_ref()
+        self.stamper.clock().as_ref()
     }
 }
 
-/// One processor's counters while they grow.
-#[derive(Debug, Default)]
-pub(crate) struct Account {
-    pub(crate) calls: AtomicU64,
-    pub(crate) failures: AtomicU64,
-    pub(crate) edits: AtomicU64,
-    pub(crate) dropped_items: AtomicU64,
-    pub(crate) busy_ns: AtomicU64,
-    pub(crate) last_error: Mutex<Option<String>>,
-}
-
-impl Account {
-    pub(crate) fn busy(&self, took: Duration) {
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.busy_ns.fetch_add(took, Ordering::Relaxed);
-    }
-
-    pub(crate) fn dropped(&self, items: u32) {
-        self.dropped_items
-            .fetch_add(items.into(), Ordering::Relaxed);
-    }
-
-    pub(crate) fn failed(&self, words: &str) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        *self
-            .last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(words.to_owned());
-    }
-
-    pub(crate) fn stats(&self, name: &str) -> PluginStats {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let last_error = self
-            .last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        PluginStats {
-            name: name.to_owned(),
-            calls: load(&self.calls),
-            failures: load(&self.failures),
-            edits: load(&self.edits),
-            dropped_items: load(&self.dropped_items),
-            busy: Duration::from_nanos(load(&self.busy_ns)),
-            last_error: last_error.clone(),
+impl Steps {
+    /// Those of `configs`, where nothing has changed the very same as in `old`.
+    fn load(
+        configs: &[ProcessorConfig],
+        old: &Self,
+        cache: Option<&Cache>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<(Self, Reloaded), PluginError> {
+        let memory = configs.iter().map(|config| config.limits.memory_bytes);
+        let Some(memory) = memory.max() else {
+            return Ok((Self::default(), Reloaded::default()));
+        };
+        let engine = match &old.engine {
+            Some(engine) => Arc::clone(engine),
+            None => Arc::new(Engine::new(memory).map_err(PluginError)?),
+        };
+        let mut processors = Vec::<Arc<Processor>>::with_capacity(configs.len());
+        let mut reloaded = Reloaded::default();
+        for config in configs {
+            if processors.iter().any(|one| one.name() == config.name) {
+                let name = &config.name;
+                return Err(PluginError(format!("two processors are called {name:?}")));
+            }
+            let before = old.processors.iter().find(|one| one.name() == config.name);
+            if let Some(same) = before.filter(|before| before.is(config)) {
+                processors.push(Arc::clone(same));
+                reloaded.kept += 1;
+                continue;
+            }
+            let account = before.map(|before| Arc::clone(before.account()));
+            let processor = Processor::load(config, &engine, cache, clock, account);
+            processors.push(Arc::new(processor.map_err(PluginError)?));
+            reloaded.loaded += 1;
         }
+        let plans: Vec<_> = processors
+            .iter()
+            .map(|one| Arc::clone(one.plan()))
+            .collect();
+        let steps = Self {
+            readers: Signal::ALL.map(|signal| Readers::new(signal, &plans)),
+            processors,
+            engine: Some(engine),
+        };
+        Ok((steps, reloaded))
     }
+
+    /// Hands state from the old processors to those that follow them under their names. While the
+    /// handovers live, nobody calls either.
+    fn take_over<'a>(&'a self, old: &'a Self) -> Vec<Handover<'a>> {
+        let Some(engine) = &self.engine else {
+            return Vec::new();
+        };
+        let heirs = self.processors.iter().filter_map(|heir| {
+            let older = old
+                .processors
+                .iter()
+                .find(|one| one.name() == heir.name())?;
+            (!Arc::ptr_eq(older, heir)).then_some((older, heir))
+        });
+        heirs
+            .filter_map(|(older, heir)| heir.pool().take_over(older.pool(), engine))
+            .collect()
+    }
+
+    fn readers(&self, signal: Signal) -> Option<&Readers> {
+        let mut readers = self.readers.iter().flatten();
+        readers.find(|readers| readers.signal == signal)
+    }
+}
+
+/// Without a cache all works, but slower to start.
+fn open_cache(dir: Option<&PathBuf>) -> Option<Cache> {
+    let opened = Cache::open(dir?.clone()).inspect_err(|error| {
+        tracing::warn!(error, "plugins are compiled at each start: {error}");
+    });
+    opened.ok()
 }

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// One step of the chain, as configured.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProcessorConfig {
     /// Name in config, status and metrics.
     pub name: String,
     /// The component file.
     pub plugin: PathBuf,
+    /// The SHA-256 that the component must have, 64 hex digits; `None` = whatever it has.
+    pub sha256: Option<String>,
     /// What happens to data when the plugin fails; `None` = what the plugin asks for.
     pub on_error: Option<OnError>,
     /// The operator's signature under `on_error: open` for a plugin whose loss must stop the data.
@@ -18,6 +20,28 @@ pub struct ProcessorConfig {
     pub config: serde_json::Value,
     /// Bounds of memory, time and answers.
     pub limits: PluginLimits,
+}
+
+impl ProcessorConfig {
+    /// Compares the pin with what the component has. The error is for the operator.
+    pub(crate) fn check_pin(&self, sha256: &str) -> Result<(), String> {
+        let Some(pin) = &self.sha256 else {
+            return Ok(());
+        };
+        let file = self.plugin.display();
+        if pin.len() != 64 || !pin.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!(
+                "`sha256: {pin}` is not 64 hex digits; {file} has {sha256}"
+            ));
+        }
+        if pin.eq_ignore_ascii_case(sha256) {
+            return Ok(());
+        }
+        Err(format!(
+            "{file} is not what `sha256: {pin}` pins, but {sha256}; put the right file there, or \
+             correct `sha256:` if you trust this one"
+        ))
+    }
 }
 
 /// What happens to a batch whose processor failed.
@@ -34,7 +58,7 @@ pub enum OnError {
 }
 
 /// Bounds of one plugin.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PluginLimits {
     /// Linear memory.
     pub memory_bytes: usize,

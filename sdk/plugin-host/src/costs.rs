@@ -62,7 +62,7 @@ pub fn start_costs(
     let configure = || -> Result<(), Failure> {
         let mut instance = fresh.pop().ok_or_else(|| Failure::Died(String::new()))?;
         instance.describe(&engine)?;
-        instance.configure(&engine, &json, &limits).map(drop)
+        instance.configure(&engine, &json, &limits, None).map(drop)
     };
     let (configure, ()) = best(STARTS, configure).map_err(|failure| failed(failure.words()))?;
     Ok(StartCosts {

@@ -12,6 +12,10 @@ use wasmtime::{Config, EngineWeak, OptLevel};
 /// How fine deadlines are.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
+/// After so many ticks without a call nothing is counted. Calls that follow each other closely need
+/// not wake anybody.
+const QUIET_TICKS: u32 = 5;
+
 const STACK_BYTES: usize = 256 << 10;
 const GUARD_BYTES: u64 = 64 << 10;
 
@@ -32,6 +36,8 @@ struct Pulse {
 #[derive(Debug, Default)]
 struct PulseState {
     calls: usize,
+    /// The thread sleeps until somebody calls.
+    is_idle: bool,
     stopped: bool,
 }
 
@@ -79,10 +85,11 @@ impl Engine {
     pub(crate) fn beat(&self) -> Beating<'_> {
         let mut state = self.pulse.lock();
         state.calls += 1;
-        if state.calls == 1 {
+        let was_idle = std::mem::take(&mut state.is_idle);
+        drop(state);
+        if was_idle {
             self.pulse.wake.notify_one();
         }
-        drop(state);
         Beating(&self.pulse)
     }
 }
@@ -112,19 +119,23 @@ impl Pulse {
 
 fn tick(engine: &EngineWeak, pulse: &Pulse) {
     let mut state = pulse.lock();
+    let mut quiet = 0;
     while !state.stopped {
-        if state.calls == 0 {
+        if quiet >= QUIET_TICKS {
+            quiet = 0;
+            state.is_idle = true;
             state = pulse
                 .wake
-                .wait(state)
+                .wait_while(state, |state| state.is_idle && !state.stopped)
                 .unwrap_or_else(PoisonError::into_inner);
-            continue;
         }
+        // The whole tick, whoever wakes it: a deadline counts time.
         let (woken, _) = pulse
             .wake
-            .wait_timeout(state, TICK)
+            .wait_timeout_while(state, TICK, |state| !state.stopped)
             .unwrap_or_else(PoisonError::into_inner);
         state = woken;
+        quiet = if state.calls == 0 { quiet + 1 } else { 0 };
         if let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
         }
@@ -134,4 +145,48 @@ fn tick(engine: &EngineWeak, pulse: &Pulse) {
 /// A budget in ticks: one more, because the first may be about to end.
 pub(crate) fn ticks(budget: Duration) -> u64 {
     u64::try_from(budget.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX / 2) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_deadline_counts_time_and_not_the_calls_of_others() {
+        let engine = Engine::new(1 << 20).unwrap();
+        let text = r#"(module (func (export "f") (loop)))"#;
+        let module = wasmtime::Module::new(&engine.engine, wat::parse_str(text).unwrap()).unwrap();
+        let mut store = wasmtime::Store::new(&engine.engine, ());
+        let budget = Duration::from_secs(2);
+        store.set_epoch_deadline(ticks(budget));
+        let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
+        let function = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
+        let started = Instant::now();
+        for _ in 0..50_000 {
+            drop(engine.beat());
+        }
+        let answer = function.call(&mut store, ());
+        assert!(answer.is_ok() || started.elapsed() >= budget, "{answer:?}");
+    }
+
+    #[test]
+    fn a_deadline_comes_even_if_nobody_else_calls() {
+        let engine = Engine::new(1 << 20).unwrap();
+        let text = r#"(module (func (export "f") (loop $l (br $l))))"#;
+        let module = wasmtime::Module::new(&engine.engine, wat::parse_str(text).unwrap()).unwrap();
+        let mut store = wasmtime::Store::new(&engine.engine, ());
+        let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
+        let function = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
+        for _ in 0..3 {
+            // Between calls the thread that counts goes to sleep.
+            while !engine.pulse.lock().is_idle {
+                std::thread::yield_now();
+            }
+            store.set_epoch_deadline(ticks(Duration::from_millis(5)));
+            let _beating = engine.beat();
+            assert!(function.call(&mut store, ()).is_err());
+        }
+    }
 }

@@ -232,6 +232,11 @@ impl Work {
     }
 }
 
+/// Epochs do not count in kernels, so they look at the clock themselves.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("it ran past its deadline in a kernel")]
+pub(crate) struct PastDeadline;
+
 /// Ends a kernel that runs past the call's deadline.
 struct Watch<'a> {
     clock: &'a dyn Clock,
@@ -243,7 +248,7 @@ impl Watch<'_> {
     fn look(&mut self) -> wasmtime::Result<()> {
         self.values += 1;
         if self.values.is_multiple_of(VALUES_PER_LOOK) && self.clock.monotonic() > self.deadline {
-            return Err(wasmtime::Error::msg("it ran past its deadline in a kernel"));
+            return Err(PastDeadline.into());
         }
         Ok(())
     }

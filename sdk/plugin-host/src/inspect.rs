@@ -44,7 +44,7 @@ pub fn inspect(file: &Path, config: &serde_json::Value) -> Result<Papers, Plugin
         .map_err(|failure| failed(failure.words()))?;
     let json = serde_json::to_vec(config).map_err(|error| failed(&error.to_string()))?;
     let plan = instance
-        .configure(&engine, &json, &limits)
+        .configure(&engine, &json, &limits, None)
         .map_err(|failure| failure.words().to_owned());
     Ok(Papers {
         name: printable(&descriptor.name),

@@ -14,7 +14,7 @@ use crate::bindings::petrel::plugin::types::{Edits, Error, Limits, Plan as Asked
 use crate::component::Exports;
 use crate::config::PluginLimits;
 use crate::engine::{Engine, ticks};
-use crate::host::{HostState, Phase, Shared, Work, printable};
+use crate::host::{HostState, PastDeadline, Phase, Shared, Work, printable};
 
 /// Bytes that a guest may hand over in one call.
 const ANSWER_BYTES: usize = 8 << 20;
@@ -24,21 +24,39 @@ const CONFIGURE: Duration = Duration::from_secs(5);
 const MOST_CALLS: u64 = 1_000_000;
 const MOST_AGE: Duration = Duration::from_secs(3_600);
 const MEMORY_HIGH_WATER_PERCENT: usize = 80;
+/// A large batch may take as much, too; a new instance costs less than such a batch.
+const MOST_GROWTH: usize = 8 << 20;
+const SAVE: Duration = Duration::from_secs(1);
+const STATE_BYTES: usize = 1 << 20;
+/// Why `flush` is called.
+const RELOAD: u8 = 2;
 
 /// Why a call brought no answer, in words for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The guest says so itself; it can be called again.
-    Answered(String),
-    /// It trapped or was stopped; the instance is gone.
+    Answered {
+        /// Its words.
+        words: String,
+        /// It asks for the same batch again.
+        retryable: bool,
+    },
+    /// It trapped; the instance is gone.
     Died(String),
+    /// It was stopped at its deadline; the instance is gone, and so is the time for another try.
+    Late(String),
 }
 
 impl Failure {
     pub(crate) fn words(&self) -> &str {
         match self {
-            Self::Answered(words) | Self::Died(words) => words,
+            Self::Answered { words, .. } | Self::Died(words) | Self::Late(words) => words,
         }
+    }
+
+    /// Whether the instance cannot be called again.
+    pub(crate) fn is_final(&self) -> bool {
+        !matches!(self, Self::Answered { .. })
     }
 }
 
@@ -47,6 +65,8 @@ pub(crate) struct Instance {
     exports: Exports,
     calls: u64,
     born: Duration,
+    /// Memory in use once it was configured.
+    settled: usize,
 }
 
 impl Instance {
@@ -63,13 +83,14 @@ impl Instance {
         store.set_epoch_deadline(ticks(DESCRIBE));
         let _beating = engine.beat();
         let made = guarded(|| plugin.plugin.instantiate(&mut store))?;
-        let exports = made.map_err(|error| Failure::Died(words(&error, DESCRIBE)))?;
+        let exports = made.map_err(|error| failure(&error, DESCRIBE))?;
         let born = shared.clock.monotonic();
         Ok(Self {
             store,
             exports,
             calls: 0,
             born,
+            settled: 0,
         })
     }
 
@@ -84,23 +105,24 @@ impl Instance {
         engine: &Engine,
         config: &[u8],
         limits: &PluginLimits,
+        state: Option<&[u8]>,
     ) -> Result<AskedPlan, Failure> {
         let limits = Limits {
             memory_bytes: limits.memory_bytes as u64,
             call_budget_us: u32::try_from(limits.call.as_micros()).unwrap_or(u32::MAX),
             max_added_bytes: u32::try_from(limits.added_bytes).unwrap_or(u32::MAX),
             max_cell_edits: u32::MAX,
-            state_bytes: 0,
+            state_bytes: STATE_BYTES as u64,
             window_bytes: 0,
         };
         self.store.data_mut().begin_configure();
-        let config = config.to_vec();
         let answer = self.call(engine, CONFIGURE, |exports, store| {
             exports
                 .petrel_plugin_processor()
-                .call_configure(store, &config, limits, None)
+                .call_configure(store, config, limits, state)
         });
         self.store.data_mut().phase = Phase::Idle;
+        self.settled = self.store.data().memory.used;
         answer?.map_err(|error| answered(&error))
     }
 
@@ -127,6 +149,26 @@ impl Instance {
         }
     }
 
+    /// What it wants its successor to know; nothing is none.
+    pub(crate) fn save(&mut self, engine: &Engine) -> Result<Vec<u8>, Failure> {
+        let state = self.call(engine, SAVE, |exports, store| {
+            exports.petrel_plugin_processor().call_save(store)
+        })?;
+        if state.len() > STATE_BYTES {
+            let words = format!("it saves {} bytes, {STATE_BYTES} are allowed", state.len());
+            return Err(Failure::Died(words));
+        }
+        Ok(state)
+    }
+
+    /// Its last call before a newer version takes over.
+    pub(crate) fn flush(&mut self, engine: &Engine) -> Result<(), Failure> {
+        let answer = self.call(engine, SAVE, |exports, store| {
+            exports.petrel_plugin_processor().call_flush(store, RELOAD)
+        });
+        answer?.map(drop).map_err(|error| answered(&error))
+    }
+
     fn call<T>(
         &mut self,
         engine: &Engine,
@@ -137,7 +179,7 @@ impl Instance {
         self.store.set_epoch_deadline(ticks(budget));
         let _beating = engine.beat();
         let (exports, store) = (&self.exports, &mut self.store);
-        guarded(|| run(exports, store))?.map_err(|error| Failure::Died(words(&error, budget)))
+        guarded(|| run(exports, store))?.map_err(|error| failure(&error, budget))
     }
 
     /// Whether it has grown or aged so much that a new one is better.
@@ -146,6 +188,7 @@ impl Instance {
         let memory = state.memory;
         let age = state.shared.clock.monotonic().saturating_sub(self.born);
         memory.used > memory.cap / 100 * MEMORY_HIGH_WATER_PERCENT
+            || memory.used > self.settled + MOST_GROWTH
             || self.calls > MOST_CALLS
             || age > MOST_AGE
     }
@@ -166,14 +209,22 @@ fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, Failure> {
 }
 
 fn answered(error: &Error) -> Failure {
-    Failure::Answered(printable(&error.message))
+    Failure::Answered {
+        words: printable(&error.message),
+        retryable: error.retryable,
+    }
 }
 
-fn words(error: &wasmtime::Error, budget: Duration) -> String {
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => format!("it ran longer than {budget:?}"),
+fn failure(error: &wasmtime::Error, budget: Duration) -> Failure {
+    if error.downcast_ref::<PastDeadline>().is_some() {
+        return Failure::Late("it ran past its deadline in a kernel".into());
+    }
+    Failure::Died(match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => {
+            return Failure::Late(format!("it ran longer than {budget:?}"));
+        }
         Some(Trap::StackOverflow) => "it recursed until its stack was full".into(),
         Some(trap) => format!("it trapped: {trap}"),
         None => printable(&error.root_cause().to_string()),
-    }
+    })
 }

@@ -5,12 +5,15 @@
 //! (`view`), calls once per batch (`instance`), checks the sparse answer as a whole (`answer`) and
 //! writes what has changed in the end (`emit`): what nobody changed is copied as bytes.
 //! No WASI is linked: the import list of a component is its list of capabilities. When a processor
-//! fails, its policy decides what happens to the data (`chain`, `processor`).
+//! fails, what it can take is saved (`salvage`), its policy decides about the rest (`processor`), and
+//! if it keeps failing it is turned off for a while (`breaker`).
 //!
 //! The contract is `wit/plugin.wit`; its numbers are in `registry`.
 
+mod account;
 mod answer;
 mod bindings;
+mod breaker;
 mod cache;
 mod chain;
 mod columns;
@@ -27,17 +30,20 @@ mod keys;
 mod layout;
 mod patterns;
 mod plan;
+mod pool;
 mod processor;
 mod project;
 mod readers;
 mod redact;
 mod registry;
+mod salvage;
 mod scan;
 mod sheet;
 mod value;
 mod view;
 
-pub use chain::{Chain, PluginError, PluginStats, Verdict};
+pub use account::{PluginState, PluginStats};
+pub use chain::{Chain, PluginError, Reloaded, Verdict};
 pub use config::{OnError, PluginLimits, ProcessorConfig};
 pub use costs::{StartCosts, start_costs};
 pub use inspect::{Papers, inspect};

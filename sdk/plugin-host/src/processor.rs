@@ -1,49 +1,46 @@
-//! One step of the chain: show, call, apply; and the policy for when that fails.
+//! One step of the chain: a loaded plugin with its configuration, and its policy for when it fails.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_wire::{Clock, Signal};
 
-use crate::answer::{Question, part};
-use crate::bindings::petrel::plugin::types::{Blob, Descriptor};
+use crate::account::{Account, PluginState, PluginStats};
+use crate::bindings::petrel::plugin::types::Descriptor;
+use crate::breaker::Breaker;
 use crate::cache::{Cache, digest};
-use crate::chain::{Account, PluginStats};
-use crate::component::{self, Loaded};
+use crate::component;
 use crate::config::{OnError, PluginLimits, ProcessorConfig};
 use crate::engine::Engine;
-use crate::host::{Shared, Work, printable};
+use crate::host::{Shared, printable};
 use crate::instance::{Failure, Instance};
 use crate::plan::Plan;
+use crate::pool::Pool;
 use crate::readers::Readers;
+use crate::salvage::Trouble;
 use crate::sheet::Sheet;
-use crate::view::{Stamp, View};
-
-/// Idle instances that are kept.
-const MOST_IDLE: usize = 4;
+use crate::view::Stamper;
 
 /// A loaded plugin with its configuration.
 pub(crate) struct Processor {
-    name: String,
-    loaded: Loaded,
+    config: ProcessorConfig,
+    /// Name and version that the plugin gives itself.
+    plugin: String,
+    sha256: String,
     plan: Arc<Plan>,
-    config: Vec<u8>,
-    limits: PluginLimits,
     on_error: OnError,
-    /// One instance for all, because it keeps state from batch to batch.
-    single: bool,
-    shared: Arc<Shared>,
-    /// Held while an instance is taken or put back; by a single one also while it works.
-    idle: Mutex<Vec<Instance>>,
-    account: Account,
+    pool: Pool,
+    breaker: Breaker,
+    /// Of all that had this name.
+    account: Arc<Account>,
+    clock: Arc<dyn Clock>,
 }
 
 /// What became of a batch in one step.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// So many of its items were dropped.
-    Kept(u32),
+    Kept(usize),
     Dropped,
     Refused(String),
 }
@@ -53,9 +50,9 @@ pub(crate) enum Fate {
 pub(crate) struct Turn<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) readers: &'a Readers,
+    pub(crate) stamper: &'a Stamper,
     /// The step's place in the chain.
     pub(crate) place: u16,
-    pub(crate) stamp: Stamp,
     /// Of the batch as it came.
     pub(crate) items: u32,
     /// Levels that arrays and maps may nest.
@@ -63,19 +60,23 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Processor {
-    /// The error names file and remedy.
+    /// The error names file and remedy. `account`: that of a processor of this name before.
     pub(crate) fn load(
         config: &ProcessorConfig,
         engine: &Engine,
         cache: Option<&Cache>,
         clock: &Arc<dyn Clock>,
+        account: Option<Arc<Account>>,
     ) -> Result<Self, String> {
         let (name, file) = (&config.name, config.plugin.display());
-        let bytes = component::read(&config.plugin, config.limits.component_bytes)
-            .map_err(|error| format!("processor {name:?}: {error}"))?;
+        let named = |error: String| format!("processor {name:?}: {error}");
+        let bytes =
+            component::read(&config.plugin, config.limits.component_bytes).map_err(named)?;
+        let sha256 = digest(&bytes);
+        config.check_pin(&sha256).map_err(named)?;
         let started = clock.monotonic();
-        let loaded = component::load(&engine.engine, &config.plugin, &bytes, cache)
-            .map_err(|error| format!("processor {name:?}: {error}"))?;
+        let loaded =
+            component::load(&engine.engine, &config.plugin, &bytes, cache).map_err(named)?;
         let shared = Arc::new(Shared::new(name.clone(), Arc::clone(clock)));
         let failed = |doing: &str, failure: &Failure| {
             let words = failure.words();
@@ -89,7 +90,7 @@ impl Processor {
         let on_error = policy(config, &descriptor)?;
         let json = serde_json::to_vec(&config.config).map_err(|error| error.to_string())?;
         let asked = instance
-            .configure(engine, &json, &config.limits)
+            .configure(engine, &json, &config.limits, None)
             .map_err(|failure| {
                 let words = failure.words();
                 format!("processor {name:?}: {file} does not take its `config`: {words}")
@@ -102,32 +103,58 @@ impl Processor {
             processor = name,
             plugin,
             version,
-            sha256 = digest(&bytes),
+            sha256,
             imports = loaded.imports.join(" "),
             ?on_error,
             elapsed_ms,
             "processor {name} runs {plugin} {version}"
         );
+        let single = !descriptor.stateless;
         Ok(Self {
-            name: name.clone(),
-            loaded,
+            config: config.clone(),
+            plugin: format!("{plugin} {version}"),
+            sha256,
             plan: Arc::new(plan),
-            config: json,
-            limits: config.limits,
             on_error,
-            single: !descriptor.stateless,
-            shared,
-            idle: Mutex::new(vec![instance]),
-            account: Account::default(),
+            pool: Pool::new(loaded, json, config.limits, shared, single, instance),
+            breaker: Breaker::default(),
+            account: account.unwrap_or_default(),
+            clock: Arc::clone(clock),
         })
     }
 
+    /// Whether it is just what `config` and the component behind it would make anew.
+    pub(crate) fn is(&self, config: &ProcessorConfig) -> bool {
+        let read = || component::read(&config.plugin, config.limits.component_bytes);
+        self.config == *config && read().is_ok_and(|bytes| digest(&bytes) == self.sha256)
+    }
+
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.config.name
     }
 
     pub(crate) fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    pub(crate) fn limits(&self) -> &PluginLimits {
+        &self.config.limits
+    }
+
+    pub(crate) fn on_error(&self) -> OnError {
+        self.on_error
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.monotonic()
     }
 
     pub(crate) fn takes(&self, signal: Signal) -> bool {
@@ -135,179 +162,155 @@ impl Processor {
     }
 
     pub(crate) fn stats(&self) -> PluginStats {
-        self.account.stats(&self.name)
+        let off = self.breaker.off(self.now());
+        PluginStats {
+            name: self.config.name.clone(),
+            plugin: self.plugin.clone(),
+            sha256: self.sha256.clone(),
+            instances: self.pool.started(),
+            trips: self.breaker.trips(),
+            state: off.map_or(PluginState::Running, |off| PluginState::Off {
+                retry_in: off.retry_in,
+                because: off.because,
+            }),
+            ..self.account.stats()
+        }
     }
 
     /// `sheet` is the batch, or why nobody can be shown it.
     pub(crate) fn process(&self, sheet: Result<&mut Sheet, &str>, turn: Turn<'_>) -> Fate {
-        let started = self.shared.clock.monotonic();
+        let started = self.now();
         let fate = match sheet {
-            Ok(sheet) => match self.attempt(sheet, turn) {
-                Ok(fate) => fate,
-                Err(words) => {
-                    self.report(&words, sheet.records());
-                    self.after_failure(Some(sheet), turn)
-                }
-            },
+            Ok(sheet) => self.step(sheet, turn),
             Err(words) => {
                 self.report(words, turn.items as usize);
                 self.after_failure(None, turn)
             }
         };
-        let busy = self.shared.clock.monotonic().saturating_sub(started);
-        self.account.busy(busy);
+        self.account.busy(self.now().saturating_sub(started));
         fate
     }
 
+    fn step(&self, sheet: &mut Sheet, turn: Turn<'_>) -> Fate {
+        if let Err(off) = self.breaker.admit(self.now()) {
+            tracing::debug!(
+                processor = self.name(),
+                "processor {} is off for {:?}: {}",
+                self.name(),
+                off.retry_in,
+                off.because
+            );
+            return self.after_failure(Some(sheet), turn);
+        }
+        let records = sheet.records();
+        match self.work(sheet, turn) {
+            Ok(outcome) => {
+                match &outcome.trouble {
+                    Some(trouble) => self.failed(trouble, records),
+                    None => self.succeeded(),
+                }
+                if outcome.dropped > 0 && sheet.records() == 0 {
+                    return Fate::Dropped;
+                }
+                Fate::Kept(outcome.dropped)
+            }
+            Err(trouble) => {
+                self.failed(&trouble, records);
+                self.after_failure(Some(sheet), turn)
+            }
+        }
+    }
+
+    fn succeeded(&self) {
+        if self.breaker.succeeded() {
+            tracing::info!(
+                processor = self.name(),
+                "processor {} works again",
+                self.name()
+            );
+        }
+    }
+
+    fn failed(&self, trouble: &Trouble, items: usize) {
+        let words = &trouble.words;
+        self.report(words, items);
+        if let Some(wait) = self.breaker.failed(self.now(), words) {
+            tracing::error!(
+                processor = self.name(),
+                policy = ?self.on_error,
+                "processor {} keeps failing and is off for {wait:?}: {words}",
+                self.name()
+            );
+        }
+    }
+
+    /// Notes a failure, and says so now and then.
     pub(crate) fn report(&self, words: &str, items: usize) {
-        self.account.failed(words);
-        tracing::warn!(
-            processor = self.name,
-            policy = ?self.on_error,
-            items,
-            "processor {} failed: {words}",
-            self.name
-        );
+        if let Some(unsaid) = self.account.failed(words, self.now()) {
+            tracing::warn!(
+                processor = self.name(),
+                policy = ?self.on_error,
+                items,
+                unsaid,
+                "processor {} failed: {words}",
+                self.name()
+            );
+        }
     }
 
-    /// The error is for the operator.
-    fn attempt(&self, sheet: &mut Sheet, turn: Turn<'_>) -> Result<Fate, String> {
-        let selection = part(sheet, 0..sheet.records());
-        let alone = turn.readers.is_one();
-        let (view, codes) = View::new(sheet, turn.place, &self.plan, selection, alone, turn.stamp);
-        let view = Arc::new(view);
-        let rows = u32::try_from(sheet.records()).unwrap_or(u32::MAX);
-        let budget = self.limits.call + self.limits.per_row.saturating_mul(rows);
-        let strings = sheet.dictionary.len();
-        let work = Work {
-            plan: Arc::clone(&self.plan),
-            view: Arc::clone(&view),
-            codes,
-            dictionary: std::mem::take(&mut sheet.dictionary),
-            deadline: self.shared.clock.monotonic() + budget,
-        };
-        self.account.calls.fetch_add(1, Ordering::Relaxed);
-        let mut work = Some(work);
-        let answer = self.with_instance(turn.engine, |instance| {
-            let Some(given) = work.take() else {
-                return Err(Failure::Died("the host lost the batch".into()));
+    /// Notes records that got the policy while the others went on.
+    pub(crate) fn report_bad(&self, trouble: &Trouble, bad: usize, items: usize) {
+        if self.on_error == OnError::Closed {
+            self.account.quarantined(bad);
+        }
+        let words = &trouble.words;
+        let told = (bad > 0)
+            .then(|| self.account.noted(words, self.now()))
+            .flatten();
+        if let Some(unsaid) = told {
+            let fate = match self.on_error {
+                OnError::Closed => "kept back",
+                OnError::Open => "passed on unchanged",
+                OnError::Drop => "dropped",
+                OnError::Strip => "stripped",
             };
-            let (answer, back) = instance.process(turn.engine, given, budget);
-            work = back;
-            answer
-        });
-        let Some(work) = work else {
-            return Err("the host lost the batch".into());
-        };
-        sheet.dictionary = work.dictionary;
-        let checked = answer
-            .map_err(|failure| failure.words().to_owned())
-            .and_then(|edits| {
-                let answer = self
-                    .question(sheet, &view, &work.codes, turn)
-                    .check(&edits)?;
-                Ok((answer, edits.added))
-            });
-        match checked {
-            Ok((answer, added)) => Ok(self.apply(sheet, answer, &added, turn)),
-            Err(words) => {
-                sheet.dictionary.truncate(strings);
-                Err(words)
-            }
+            tracing::warn!(
+                processor = self.name(),
+                unsaid,
+                "processor {} cannot take {bad} of {items} items, which are {fate}: {words}",
+                self.name()
+            );
         }
-    }
-
-    fn question<'a>(
-        &'a self,
-        sheet: &'a Sheet,
-        view: &'a View,
-        codes: &'a crate::view::Codes,
-        turn: Turn<'_>,
-    ) -> Question<'a> {
-        Question {
-            sheet,
-            plan: &self.plan,
-            view,
-            codes,
-            added_bytes: self.limits.added_bytes,
-            depth: turn.depth,
-        }
-    }
-
-    fn apply(
-        &self,
-        sheet: &mut Sheet,
-        answer: crate::answer::Answer,
-        added: &Blob,
-        turn: Turn<'_>,
-    ) -> Fate {
-        let seen = |table, field, key: &[u8]| turn.readers.seen(table, field, key);
-        let applied = answer.apply(sheet, &self.plan, added, seen);
-        self.account
-            .edits
-            .fetch_add(applied.edits, Ordering::Relaxed);
-        self.account.dropped(applied.dropped);
-        if applied.dropped > 0 && sheet.records() == 0 {
-            return Fate::Dropped;
-        }
-        Fate::Kept(applied.dropped)
-    }
-
-    fn with_instance<T>(
-        &self,
-        engine: &Engine,
-        run: impl FnOnce(&mut Instance) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = idle.pop();
-        let held = self.single.then_some(idle);
-        let mut instance = match taken {
-            Some(instance) => instance,
-            None => self.start(engine)?,
-        };
-        let answer = run(&mut instance);
-        let healthy = !matches!(answer, Err(Failure::Died(_))) && !instance.is_worn();
-        if healthy {
-            let mut idle =
-                held.unwrap_or_else(|| self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-            if idle.len() < MOST_IDLE {
-                idle.push(instance);
-            }
-        }
-        answer
-    }
-
-    fn start(&self, engine: &Engine) -> Result<Instance, Failure> {
-        let mut instance = Instance::new(engine, &self.loaded, &self.shared, &self.limits)?;
-        instance.configure(engine, &self.config, &self.limits)?;
-        Ok(instance)
     }
 
     fn after_failure(&self, sheet: Option<&mut Sheet>, turn: Turn<'_>) -> Fate {
-        let refused = || Fate::Refused(format!("processor {} failed; try again", self.name));
         match (self.on_error, sheet) {
             (OnError::Open, _) => Fate::Kept(0),
             (OnError::Drop, sheet) => {
-                let items = sheet.map_or(turn.items as usize, |sheet| sheet.records());
                 self.account
-                    .dropped(u32::try_from(items).unwrap_or(u32::MAX));
+                    .dropped(sheet.map_or(turn.items as usize, |sheet| sheet.records()));
                 Fate::Dropped
             }
-            (OnError::Strip, Some(sheet)) => self.strip(sheet, turn),
+            (OnError::Strip, Some(sheet)) => {
+                let all = 0..sheet.records();
+                self.strip(sheet, turn, &all);
+                Fate::Kept(0)
+            }
             // What cannot even be stripped is not passed on.
-            (OnError::Closed | OnError::Strip, _) => refused(),
+            (OnError::Closed | OnError::Strip, _) => Fate::Refused(self.refusal()),
         }
     }
 
-    fn strip(&self, sheet: &mut Sheet, turn: Turn<'_>) -> Fate {
-        let selection = part(sheet, 0..sheet.records());
-        let (view, codes) = View::new(sheet, turn.place, &self.plan, selection, true, turn.stamp);
-        let answer = self.question(sheet, &view, &codes, turn).strip();
-        let nothing = Blob {
-            ends: Vec::new(),
-            bytes: Vec::new(),
-        };
-        self.apply(sheet, answer, &nothing, turn)
+    /// For the sender, without data.
+    fn refusal(&self) -> String {
+        let name = self.name();
+        match self.breaker.off(self.now()) {
+            Some(off) => {
+                let seconds = off.retry_in.as_secs() + 1;
+                format!("processor {name} is off after failures; try again in {seconds} s")
+            }
+            None => format!("processor {name} failed; try again"),
+        }
     }
 }
 
@@ -333,9 +336,9 @@ fn policy(config: &ProcessorConfig, descriptor: &Descriptor) -> Result<OnError, 
 impl std::fmt::Debug for Processor {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Processor")
-            .field("name", &self.name)
+            .field("name", &self.name())
+            .field("plugin", &self.plugin)
             .field("on_error", &self.on_error)
-            .field("call", &Duration::as_micros(&self.limits.call))
             .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use crate::layout::{KEY, Read, SPAN_START, STATUS_CODE, STATUS_MESSAGE, VALUE};
 use crate::readers::{Action, FieldRead, Readers, Walk};
 use crate::registry::{TABLES, Table, code, field, kind};
 use crate::scan::{Part, Scan, same, varint};
-use crate::sheet::{Frame, NO_FRAME, Rows, Selection, Sheet};
+use crate::sheet::{Frame, MOST_GROWTH, NO_FRAME, Rows, Selection, Sheet};
 
 /// Columns of one batch. Ordinary batches have dozens; a sender who makes up a key for each value
 /// must not make thousands of tiny ones out of them.
@@ -78,6 +78,7 @@ pub(crate) fn project(batch: &Batch, readers: &Readers, seed: u64) -> Result<She
         kept: Selection::default(),
         removed: Vec::new(),
         most_attributes,
+        room: bytes.len() * 2 + MOST_GROWTH,
         answers: 0,
         is_changed: false,
     })

@@ -13,6 +13,7 @@ use crate::registry::{ALL_SLOTS, TABLES, Table, field};
 /// Keys whose readers are remembered from batch to batch, in each table; senders who make up keys
 /// pay for it themselves.
 const KNOWN_KEYS: usize = 4_096;
+const KNOWN_KEY_BYTES: usize = 128;
 
 /// What plugins together want to see of a signal.
 #[derive(Debug)]
@@ -187,7 +188,7 @@ impl Readers {
         let wanted = Arc::new(wanted);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let known = &mut known[table.index()];
-        if known.len() < KNOWN_KEYS {
+        if known.len() < KNOWN_KEYS && key.len() <= KNOWN_KEY_BYTES {
             known.insert(key.into(), Arc::clone(&wanted));
         }
         wanted

@@ -10,6 +10,9 @@ use crate::dictionary::Dictionary;
 use crate::layout::Level;
 use crate::registry::{TABLES, Table};
 
+/// What a chain may write into a batch beyond twice what the batch has.
+pub(crate) const MOST_GROWTH: usize = 8 << 20;
+
 /// No frame.
 pub(crate) const NO_FRAME: u32 = u32::MAX;
 
@@ -29,6 +32,8 @@ pub(crate) struct Sheet {
     pub(crate) removed: Vec<u32>,
     /// Attributes of the row that has most, as it came.
     pub(crate) most_attributes: usize,
+    /// Bytes that new values may still have, all cells together: one string may go into many.
+    pub(crate) room: usize,
     /// Answers applied so far.
     pub(crate) answers: u8,
     /// Something is not as it came.

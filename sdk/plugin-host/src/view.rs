@@ -1,6 +1,10 @@
 //! The sheet as one plugin sees it: its columns, its rows, and the strings of those.
 
-use petrel_wire::UnixNanos;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use petrel_wire::{Clock, UnixNanos};
 
 use crate::bindings::petrel::plugin::types;
 use crate::columns::{Cell, Column, hidden};
@@ -49,7 +53,40 @@ impl Origin {
 pub(crate) struct Stamp {
     pub(crate) id: u64,
     pub(crate) now: UnixNanos,
+    /// Nobody outside can know it.
     pub(crate) seed: u64,
+}
+
+/// Where stamps come from.
+#[derive(Debug)]
+pub(crate) struct Stamper {
+    next: AtomicU64,
+    random: RandomState,
+    clock: Arc<dyn Clock>,
+}
+
+impl Stamper {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            next: AtomicU64::new(0),
+            random: RandomState::new(),
+            clock,
+        }
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// One that was not there before.
+    pub(crate) fn stamp(&self) -> Stamp {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        Stamp {
+            id,
+            now: self.clock.wall(),
+            seed: self.random.hash_one(id),
+        }
+    }
 }
 
 /// A guest's numbers for strings, where they are not the sheet's.

@@ -95,7 +95,11 @@ fn spliced(batch: &Batch, guest: Guest<'_>) -> Result<Vec<u8>, String> {
 
 /// What a chain of processors does.
 fn chained(batch: &Batch, guests: &[Guest<'_>]) -> Result<Vec<u8>, String> {
-    let plan = Arc::new(plan());
+    chained_with(plan(), batch, guests)
+}
+
+fn chained_with(plan: Plan, batch: &Batch, guests: &[Guest<'_>]) -> Result<Vec<u8>, String> {
+    let plan = Arc::new(plan);
     let plans = vec![Arc::clone(&plan); guests.len()];
     let readers = Readers::new(Signal::Traces, &plans).unwrap();
     let mut sheet = project(batch, &readers, 9).unwrap();
@@ -656,6 +660,73 @@ fn fields_that_nobody_knows_survive_byte_for_byte() {
         assert!(after.windows(part.len()).any(|bytes| bytes == part));
     }
     assert!(!after.windows(3).any(|bytes| bytes == b"old"));
+}
+
+#[test]
+fn an_attribute_of_a_kind_that_is_not_read_is_not_made_a_second_time() {
+    let created = |access, value: Option<Value>| {
+        let asked = types::Plan {
+            signals: 1,
+            selectors: vec![types::Selector {
+                table: Table::Record as u8,
+                field: 0,
+                key: "created".into(),
+                kinds: 1 << kind::STRING,
+                access,
+            }],
+            only_if_key: Vec::new(),
+            want_dict: true,
+            outputs: Vec::new(),
+            tick_ms: 0,
+            merge_duplicates: false,
+        };
+        let attributes = value.into_iter().map(|value| KeyValue {
+            key: "created".into(),
+            value: Some(AnyValue { value: Some(value) }),
+            ..KeyValue::default()
+        });
+        let span = Span {
+            attributes: attributes.collect(),
+            ..Span::default()
+        };
+        let request = ExportTraceServiceRequest {
+            resource_spans: vec![ResourceSpans {
+                scope_spans: vec![ScopeSpans {
+                    spans: vec![span],
+                    ..ScopeSpans::default()
+                }],
+                ..ResourceSpans::default()
+            }],
+        };
+        let guest: Guest<'_> = &|_| {
+            let mut edits = no_edits();
+            edits.added.ends.push(3);
+            edits.added.bytes.extend_from_slice(b"new");
+            edits.cell_slot.push(0);
+            edits.cell_key.push(code::NULL);
+            edits.cell_row.push(0);
+            edits.cell_kind.push(kind::STRING);
+            edits.cell_word.push(code::ADDED.into());
+            edits
+        };
+        let plan = Plan::check(&asked).unwrap();
+        let after = chained_with(plan, &batch(request.encode_to_vec()), &[guest]).unwrap();
+        let after = ExportTraceServiceRequest::decode(after.as_slice()).unwrap();
+        let span = &after.resource_spans[0].scope_spans[0].spans[0];
+        let values = span
+            .attributes
+            .iter()
+            .map(|pair| pair.value.clone().unwrap().value.unwrap());
+        values.collect::<Vec<_>>()
+    };
+    let (new, seven) = (
+        vec![Value::StringValue("new".into())],
+        vec![Value::IntValue(7)],
+    );
+    let there = || Some(Value::IntValue(7));
+    assert_eq!(created(access::CREATE, None), new);
+    assert_eq!(created(access::CREATE, there()), seven);
+    assert_eq!(created(access::CREATE | access::WRITE, there()), new);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Guests that mean harm or are broken: the host stays up, says who and why, and the policy decides
 //! what happens to the data.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use petrel_plugin_host::{Chain, OnError, Verdict};
+use petrel_plugin_host::{Chain, OnError, ProcessorConfig, Verdict};
 use petrel_wire::{Batch, Limits};
 
-use crate::guest::{Guest, list};
-use crate::otlp::{contains, decoded, pair, text, traces};
+use crate::guest::{ADDED_ENDS, DICT_SLOT, Guest, ROUTE, VERDICTS, added, hide, list};
+use crate::otlp::{contains, decoded, pair, secrets, text, traces};
 
 const CANARY: &str = "canary-91c2";
 
@@ -18,37 +18,36 @@ fn batch() -> Batch {
     )
 }
 
-/// Offsets of lists in `edits`.
-const VERDICTS: u32 = 0;
-const ADDED_ENDS: u32 = 8;
-const ADDED_BYTES: u32 = 16;
-const DICT_SLOT: u32 = 24;
-const DICT_FROM: u32 = 32;
-const DICT_TO: u32 = 40;
-const ROUTE: u32 = 104;
-
-/// One dictionary edit: whatever is in `slot` becomes `to`.
-fn hide(slot: u32, to: u32) -> String {
-    format!(
-        "(i32.store16 (i32.const 4096) (i32.const {slot}))
-         (i32.store (i32.const 4100) (i32.const 0xfffffffe))
-         (i32.store (i32.const 4104) (i32.const {to}))\n{}{}{}",
-        list(DICT_SLOT, 4096, 1),
-        list(DICT_FROM, 4100, 1),
-        list(DICT_TO, 4104, 1),
-    )
-}
-
-fn added(at: u32, length: u32) -> String {
-    format!(
-        "(i32.store (i32.const 4112) (i32.const {length}))\n{}{}",
-        list(ADDED_ENDS, 4112, 1),
-        list(ADDED_BYTES, at, length),
-    )
-}
-
 const ENDLESS: &str = "(loop $again (br $again))";
 const GREEDY: &str = "(loop $again (drop (memory.grow (i32.const 16))) (br $again))";
+
+/// Trace ids that are decided: eight bytes an element.
+const DECIDED: u32 = 112;
+
+/// Logs as fast as it can.
+fn flood() -> Guest {
+    Guest {
+        more: r#"(import "petrel:plugin/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#
+            .into(),
+        ..Guest::that(
+            "(loop $again (call $log (i32.const 3) (i32.const 16) (i32.const 40000)) (br $again))",
+        )
+    }
+}
+
+/// Asks for matches as fast as it can, without ever looking at them.
+fn kernels() -> Guest {
+    Guest {
+        more:
+            r#"(import "petrel:plugin/accel@0.1.0" "match-dict" (func $match (param i32 i32 i32)))"#
+                .into(),
+        ..Guest::that(
+            "(loop $again
+               (global.set $free (i32.const 65536))
+               (call $match (i32.const -1) (i32.const 0) (i32.const 3000)) (br $again))",
+        )
+    }
+}
 
 /// Each of them, and a part of what the operator reads.
 fn evil() -> Vec<(&'static str, Guest, &'static str)> {
@@ -99,6 +98,24 @@ fn evil() -> Vec<(&'static str, Guest, &'static str)> {
         ),
         ("route", answer(list(ROUTE, 16, 1)), "output"),
         (
+            "giant answer",
+            answer(format!(
+                "(drop (memory.grow (i32.const 60))) {}",
+                list(VERDICTS, 0, 62 << 16)
+            )),
+            "4063232 verdicts on 1 records",
+        ),
+        (
+            "giant list of wide elements",
+            answer(format!(
+                "(drop (memory.grow (i32.const 60))) {}",
+                list(DECIDED, 0, (62 << 16) / 8)
+            )),
+            "",
+        ),
+        ("host-call flood", flood(), "ran longer than"),
+        ("kernel flood", kernels(), "ran"),
+        (
             "bad ends",
             answer(list(ADDED_ENDS, 16, 2)),
             "ends do not fit",
@@ -115,6 +132,11 @@ fn evil() -> Vec<(&'static str, Guest, &'static str)> {
     ]
 }
 
+/// For guests that take all the time they get.
+fn soon(config: &mut ProcessorConfig) {
+    config.limits.call = Duration::from_millis(50);
+}
+
 fn refused(verdict: Verdict) -> String {
     match verdict {
         Verdict::Refused { by, reason } => {
@@ -128,10 +150,13 @@ fn refused(verdict: Verdict) -> String {
 #[test]
 fn a_closed_guest_that_fails_lets_nothing_pass_and_says_why() {
     for (name, guest, why) in evil() {
-        let (_dir, chain) = guest.chain(|_| {});
+        let (_dir, chain) = guest.chain(soon);
         for _ in 0..2 {
+            let started = Instant::now();
             let reason = refused(chain.process(batch()));
             assert!(!reason.contains(CANARY));
+            // Generous, for a loaded machine: what matters is that it ends.
+            assert!(started.elapsed() < Duration::from_secs(2), "{name}");
         }
         let stats = &chain.stats()[0];
         assert_eq!(stats.failures, 2, "{name}");
@@ -139,6 +164,63 @@ fn a_closed_guest_that_fails_lets_nothing_pass_and_says_why() {
         assert!(words.contains(why), "{name}: {words}");
         assert!(!words.contains(CANARY), "{name}: {words}");
     }
+}
+
+#[test]
+fn what_a_guest_wants_of_memory_it_does_not_get_from_the_host() {
+    let before = peak_resident_bytes();
+    for (_, guest, _) in evil() {
+        let (_dir, chain) = guest.chain(soon);
+        for _ in 0..20 {
+            refused(chain.process(batch()));
+        }
+    }
+    // Other tests run beside this one, and are not small. A guest that got what it wanted would be
+    // seen all the same: this is a twentieth of the memory that can be addressed.
+    let grown = peak_resident_bytes().saturating_sub(before);
+    assert!(grown < 200 << 20, "{} MiB", grown >> 20);
+}
+
+fn peak_resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
+    let kib: String = line.chars().filter(char::is_ascii_digit).collect();
+    kib.parse::<usize>().unwrap() << 10
+}
+
+#[test]
+fn one_long_string_in_many_cells_is_more_than_a_batch_may_grow() {
+    // A megabyte into each of forty cells.
+    let guest = Guest::that(
+        &("(drop (memory.grow (i32.const 20)))".to_owned()
+            + &added(2 << 16, 1 << 20)
+            + &hide(0, 0x8000_0000)),
+    );
+    let (_dir, chain) = guest.chain(|config| config.on_error = Some(OnError::Strip));
+    let spans = secrets((0..40).map(|n| format!("value {n}")));
+    let Verdict::Kept { batch, dropped: 0 } = chain.process(spans) else {
+        panic!("refused");
+    };
+    assert!(batch.bytes().len() < 10 << 20, "{}", batch.bytes().len());
+    assert!(!contains(&batch, "value"));
+    let words = chain.stats()[0].last_error.clone().unwrap();
+    assert!(words.contains("more than a batch may grow"), "{words}");
+}
+
+#[test]
+fn a_sampling_threshold_is_not_a_guests_to_lower() {
+    let write_threshold = Guest {
+        configure: "(i32.store16 (i32.const 514) (i32.const 17))".into(),
+        ..Guest::default()
+    };
+    let error = write_threshold.load_error();
+    assert!(
+        error.contains("field 17") && error.contains("does not offer"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -172,7 +254,10 @@ fn open_passes_the_very_bytes_and_drop_drops_them() {
 #[test]
 fn strip_passes_everything_but_what_the_plugin_may_write() {
     for (name, guest, _) in evil() {
-        let (_dir, chain) = guest.chain(|config| config.on_error = Some(OnError::Strip));
+        let (_dir, chain) = guest.chain(|config| {
+            soon(config);
+            config.on_error = Some(OnError::Strip);
+        });
         let Verdict::Kept { batch, dropped: 0 } = chain.process(traces(
             &[pair("secret", text(CANARY)), pair("other", text("stays"))],
             "x",

@@ -3,9 +3,12 @@
 //! Offsets are those of the canonical ABI for the records of `wit/plugin.wit`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use petrel_plugin_host::{Chain, PluginError, PluginLimits, ProcessorConfig};
-use petrel_wire::Limits;
+use petrel_wire::{Clock, Limits, UnixNanos};
 use tempfile::TempDir;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -25,6 +28,9 @@ pub(crate) struct Guest {
     pub(crate) more: String,
     /// Rights on the one selector: attributes `secret` of records, strings.
     pub(crate) access: u8,
+    /// Instructions of `save`; the answer's address is 1008.
+    pub(crate) save: String,
+    pub(crate) stateless: bool,
     /// The contract it claims to be built for.
     pub(crate) version: &'static str,
 }
@@ -37,6 +43,8 @@ impl Default for Guest {
             configure: String::new(),
             more: String::new(),
             access: 3,
+            save: String::new(),
+            stateless: true,
             version: "0.1.0",
         }
     }
@@ -56,9 +64,11 @@ impl Guest {
             configure,
             more,
             access,
+            save,
             version,
             ..
         } = self;
+        let stateless = i32::from(self.stateless);
         let closed = i32::from(self.fail_closed);
         let text = format!(
             r#"(module
@@ -84,7 +94,7 @@ impl Guest {
     (i32.store (i32.const 1032) (i32.const 16)) (i32.store (i32.const 1036) (i32.const 4))
     (i32.store8 (i32.const 1040) (i32.const 7))
     (i32.store8 (i32.const 1052) (i32.const {closed}))
-    (i32.store8 (i32.const 1053) (i32.const 1))
+    (i32.store8 (i32.const 1053) (i32.const {stateless}))
     (i32.const 1024))
   (func (export "petrel:plugin/processor@{version}#configure")
     (param i32 i32 i64 i32 i32 i32 i64 i64 i32 i32 i32) (result i32)
@@ -100,7 +110,9 @@ impl Guest {
     (i32.const 2048))
   (func (export "petrel:plugin/processor@{version}#tick") (param i64) (result i32) (i32.const 2048))
   (func (export "petrel:plugin/processor@{version}#flush") (param i32) (result i32) (i32.const 2048))
-  (func (export "petrel:plugin/processor@{version}#save") (result i32) (i32.const 1008))
+  (func (export "petrel:plugin/processor@{version}#save") (result i32)
+    {save}
+    (i32.const 1008))
 )"#
         );
         let mut module = wat::parse_str(&text).unwrap();
@@ -127,6 +139,18 @@ impl Guest {
         (dir, chain)
     }
 
+    /// As [`Guest::chain`], on a clock that the test moves.
+    pub(crate) fn chain_at(
+        &self,
+        clock: &Arc<ManualClock>,
+        change: impl FnOnce(&mut ProcessorConfig),
+    ) -> (TempDir, Chain) {
+        let (dir, config) = self.config(change);
+        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
+        let chain = Chain::load_with_clock(&[config], None, Limits::default(), &clock).unwrap();
+        (dir, chain)
+    }
+
     pub(crate) fn load_error(&self) -> String {
         let (_dir, config) = self.config(|_| {});
         let loaded: Result<_, PluginError> = Chain::load(&[config], None, Limits::default());
@@ -143,6 +167,8 @@ impl Guest {
             plugin,
             limits: PluginLimits {
                 memory_bytes: 4 << 20,
+                // It is wall time, and the machine may have better things to do.
+                call: Duration::from_secs(30),
                 ..PluginLimits::default()
             },
             ..ProcessorConfig::default()
@@ -166,4 +192,73 @@ pub(crate) fn list(offset: u32, at: u32, length: u32) -> String {
         "(i32.store (i32.const {place}) (i32.const {at})) (i32.store (i32.const {}) (i32.const {length}))\n",
         place + 4
     )
+}
+
+/// Time that passes when a test says so.
+#[derive(Debug, Default)]
+pub(crate) struct ManualClock(AtomicU64);
+
+impl ManualClock {
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn wall(&self) -> UnixNanos {
+        UnixNanos(1_732_150_000_000_000_000)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// One dictionary edit: whatever is in `slot` becomes `to`.
+pub(crate) fn hide(slot: u32, to: u32) -> String {
+    format!(
+        "(i32.store16 (i32.const 4096) (i32.const {slot}))
+         (i32.store (i32.const 4100) (i32.const 0xfffffffe))
+         (i32.store (i32.const 4104) (i32.const {to}))\n{}{}{}",
+        list(DICT_SLOT, 4096, 1),
+        list(DICT_FROM, 4100, 1),
+        list(DICT_TO, 4104, 1),
+    )
+}
+
+/// A new string: what lies at `at`.
+pub(crate) fn added(at: u32, length: u32) -> String {
+    format!(
+        "(i32.store (i32.const 4112) (i32.const {length}))\n{}{}",
+        list(ADDED_ENDS, 4112, 1),
+        list(ADDED_BYTES, at, length),
+    )
+}
+
+/// Offsets of lists in `edits`.
+pub(crate) const VERDICTS: u32 = 0;
+pub(crate) const ADDED_ENDS: u32 = 8;
+pub(crate) const ADDED_BYTES: u32 = 16;
+pub(crate) const DICT_SLOT: u32 = 24;
+pub(crate) const DICT_FROM: u32 = 32;
+pub(crate) const DICT_TO: u32 = 40;
+pub(crate) const ROUTE: u32 = 104;
+
+/// Writes "new text" into every cell that it sees, but does `then` if a value holds a `!`.
+pub(crate) fn hides_unless(then: &str) -> Guest {
+    let scan = format!(
+        "(global.set $i (i32.const 0))
+         (block $done (loop $next
+           (br_if $done (i32.ge_u (global.get $i) (local.get 9)))
+           (if (i32.eq (i32.load8_u (i32.add (local.get 8) (global.get $i))) (i32.const 0x21))
+             (then {then}))
+           (global.set $i (i32.add (global.get $i) (i32.const 1)))
+           (br $next)))"
+    );
+    Guest {
+        // It asks for the strings.
+        configure: "(i32.store8 (i32.const 1560) (i32.const 1))".into(),
+        more: "(global $i (mut i32) (i32.const 0))".into(),
+        ..Guest::that(&(scan + &added(48, 8) + &hide(0, 0x8000_0000)))
+    }
 }

@@ -7,7 +7,9 @@
 )]
 
 mod evil;
+mod failure;
 mod guest;
 mod load;
 mod otlp;
 mod redact;
+mod reload;

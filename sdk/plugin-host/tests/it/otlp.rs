@@ -160,6 +160,25 @@ pub(crate) fn metrics(attributes: &[KeyValue]) -> Batch {
     batch(Signal::Metrics, &request)
 }
 
+/// Spans that each have one attribute `secret`.
+pub(crate) fn secrets(values: impl Iterator<Item = String>) -> Batch {
+    let span = |value: String| Span {
+        name: "span".into(),
+        attributes: vec![pair("secret", text(&value))],
+        ..Span::default()
+    };
+    let request = ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            scope_spans: vec![ScopeSpans {
+                spans: values.map(span).collect(),
+                ..ScopeSpans::default()
+            }],
+            ..ResourceSpans::default()
+        }],
+    };
+    batch(Signal::Traces, &request)
+}
+
 pub(crate) fn batch(signal: Signal, request: &impl Message) -> Batch {
     Batch::from_protobuf(signal, request.encode_to_vec().into(), &Limits::default()).unwrap()
 }

@@ -1,0 +1,139 @@
+//! What a processor did, counted, and how it is.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Lines about one processor's failures: one in so long, with how many there were.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// One processor's account. Counters outlive a reload.
+#[derive(Clone, Debug, Default)]
+pub struct PluginStats {
+    /// Name in config.
+    pub name: String,
+    /// Name and version that the plugin gives itself.
+    pub plugin: String,
+    /// The SHA-256 of its component, in hex.
+    pub sha256: String,
+    /// Calls into the guest.
+    pub calls: u64,
+    /// Batches that it failed on: traps, time-outs, refused answers.
+    pub failures: u64,
+    /// Values changed, made or deleted.
+    pub edits: u64,
+    /// Items that the processor dropped.
+    pub dropped_items: u64,
+    /// Items that it failed on, one by one, and that were taken out so that none passes unprocessed.
+    pub quarantined_items: u64,
+    /// Instances started; more than a few mean that it traps or leaks.
+    pub instances: u64,
+    /// How often it failed so often that it was turned off for a while.
+    pub trips: u64,
+    /// Total time: projection, guest, edits.
+    pub busy: Duration,
+    /// The last failure's words.
+    pub last_error: Option<String>,
+    /// Whether it is called.
+    pub state: PluginState,
+}
+
+/// Whether a processor is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PluginState {
+    /// It is.
+    #[default]
+    Running,
+    /// It failed too often; its policy decides about the data until it is tried again.
+    Off {
+        /// Until then.
+        retry_in: Duration,
+        /// The words of the failure that was one too many.
+        because: String,
+    },
+}
+
+/// Counters while they grow.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    pub(crate) calls: AtomicU64,
+    failures: AtomicU64,
+    pub(crate) edits: AtomicU64,
+    dropped_items: AtomicU64,
+    quarantined_items: AtomicU64,
+    busy_ns: AtomicU64,
+    last: Mutex<Last>,
+}
+
+#[derive(Debug, Default)]
+struct Last {
+    error: Option<String>,
+    line: Option<Duration>,
+    unsaid: u64,
+}
+
+impl Account {
+    pub(crate) fn busy(&self, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.busy_ns.fetch_add(took, Ordering::Relaxed);
+    }
+
+    pub(crate) fn dropped(&self, items: usize) {
+        self.dropped_items
+            .fetch_add(items as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn quarantined(&self, items: usize) {
+        self.quarantined_items
+            .fetch_add(items as u64, Ordering::Relaxed);
+    }
+
+    /// Notes a failure. If somebody should be told now: how many went unsaid since the last time.
+    pub(crate) fn failed(&self, words: &str, now: Duration) -> Option<u64> {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.noted(words, now)
+    }
+
+    /// As [`Account::failed`], for what is no failure of a batch.
+    pub(crate) fn noted(&self, words: &str, now: Duration) -> Option<u64> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.error = Some(words.to_owned());
+        if last.line.is_some_and(|line| now < line + LINE_EVERY) {
+            last.unsaid += 1;
+            return None;
+        }
+        last.line = Some(now);
+        Some(std::mem::take(&mut last.unsaid))
+    }
+
+    /// The counters; what else there is to say is the caller's.
+    pub(crate) fn stats(&self) -> PluginStats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        PluginStats {
+            calls: load(&self.calls),
+            failures: load(&self.failures),
+            edits: load(&self.edits),
+            dropped_items: load(&self.dropped_items),
+            quarantined_items: load(&self.quarantined_items),
+            busy: Duration::from_nanos(load(&self.busy_ns)),
+            last_error: last.error.clone(),
+            ..PluginStats::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_failures_one_in_ten_seconds_is_told_with_the_number_of_the_others() {
+        let account = Account::default();
+        let told: Vec<_> = (0..25)
+            .filter_map(|second| account.failed("it trapped", Duration::from_secs(second)))
+            .collect();
+        assert_eq!(told, [0, 9, 9]);
+        assert_eq!(account.stats().failures, 25);
+    }
+}

@@ -1,0 +1,159 @@
+//! A plugin's instances: taken for a call, put back if they are well, replaced if they are not.
+//!
+//! A plugin that keeps state has one, which all threads wait for, and which hands its state on when
+//! it is replaced. Any other has as many as there are threads in need of one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::component::Loaded;
+use crate::config::PluginLimits;
+use crate::engine::Engine;
+use crate::host::Shared;
+use crate::instance::{Failure, Instance};
+
+/// Idle instances that are kept.
+const MOST_IDLE: usize = 4;
+
+/// How to make an instance, and those that there are.
+pub(crate) struct Pool {
+    loaded: Loaded,
+    /// JSON.
+    config: Vec<u8>,
+    limits: PluginLimits,
+    shared: Arc<Shared>,
+    /// One instance for all, because it keeps state from batch to batch.
+    single: bool,
+    /// Held while an instance is taken or put back; of a single one also while it works.
+    idle: Mutex<Idle>,
+    started: AtomicU64,
+}
+
+#[derive(Default)]
+pub(crate) struct Idle {
+    instances: Vec<Instance>,
+    /// Of a single instance that is no more.
+    saved: Option<Vec<u8>>,
+}
+
+impl Pool {
+    /// Around a first instance, which is configured.
+    pub(crate) fn new(
+        loaded: Loaded,
+        config: Vec<u8>,
+        limits: PluginLimits,
+        shared: Arc<Shared>,
+        single: bool,
+        first: Instance,
+    ) -> Self {
+        Self {
+            loaded,
+            config,
+            limits,
+            shared,
+            single,
+            idle: Mutex::new(Idle {
+                instances: vec![first],
+                saved: None,
+            }),
+            started: AtomicU64::new(1),
+        }
+    }
+
+    /// Instances made so far.
+    pub(crate) fn started(&self) -> u64 {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs something on an instance. One that died in it is gone; one that is worn hands on.
+    pub(crate) fn with<T>(
+        &self,
+        engine: &Engine,
+        run: impl FnOnce(&mut Instance) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut idle = self.idle();
+        let taken = idle.instances.pop();
+        let saved = if taken.is_none() {
+            idle.saved.take()
+        } else {
+            None
+        };
+        let held = self.single.then_some(idle);
+        let mut instance = match taken {
+            Some(instance) => instance,
+            None => self.start(engine, saved.as_deref())?,
+        };
+        let answer = run(&mut instance);
+        if matches!(&answer, Err(failure) if failure.is_final()) {
+            return answer;
+        }
+        let is_worn = instance.is_worn();
+        let saved = (is_worn && self.single).then(|| instance.save(engine));
+        let mut idle = held.unwrap_or_else(|| self.idle());
+        if !is_worn && idle.instances.len() < MOST_IDLE {
+            idle.instances.push(instance);
+        }
+        // What cannot be saved is lost, as it is in a trap.
+        if let Some(Ok(state)) = saved
+            && !state.is_empty()
+        {
+            idle.saved = Some(state);
+        }
+        answer
+    }
+
+    fn start(&self, engine: &Engine, saved: Option<&[u8]>) -> Result<Instance, Failure> {
+        self.started.fetch_add(1, Ordering::Relaxed);
+        let mut instance = Instance::new(engine, &self.loaded, &self.shared, &self.limits)?;
+        instance.configure(engine, &self.config, &self.limits, saved)?;
+        Ok(instance)
+    }
+
+    /// Takes over from the pool of an older version, if both keep state: what the older one saves is
+    /// given to an instance of this one.
+    pub(crate) fn take_over<'a>(
+        &'a self,
+        older: &'a Self,
+        engine: &Engine,
+    ) -> Option<Handover<'a>> {
+        if !self.single || !older.single {
+            return None;
+        }
+        let mut before = older.idle();
+        let mut after = self.idle();
+        let state = match before.instances.pop() {
+            Some(mut instance) => {
+                let flushed = instance.flush(engine);
+                let state = flushed.and_then(|()| instance.save(engine));
+                if !matches!(&state, Err(failure) if failure.is_final()) {
+                    before.instances.push(instance);
+                }
+                state.ok()
+            }
+            None => before.saved.take(),
+        };
+        if let Some(state) = state.filter(|state| !state.is_empty()) {
+            match self.start(engine, Some(&state)) {
+                Ok(instance) => after.instances = vec![instance],
+                Err(failure) => {
+                    let (plugin, words) = (&self.shared.name, failure.words());
+                    tracing::warn!(plugin, "{plugin} begins anew, without its state: {words}");
+                }
+            }
+        }
+        Some(Handover {
+            _before: before,
+            _after: after,
+        })
+    }
+}
+
+/// Between two versions: while this lives, neither is called.
+pub(crate) struct Handover<'a> {
+    _before: MutexGuard<'a, Idle>,
+    _after: MutexGuard<'a, Idle>,
+}
