@@ -219,11 +219,10 @@ impl Agent {
     ) -> Result<Vec<&'static str>, ReloadError> {
         let config = config?;
         let client = Client::new(&config.forward, Arc::clone(&self.meter))?;
-        let chain = load_chain(&config).await?;
-        // Nothing below can fail.
+        // What else is new has been checked: nothing below can fail.
+        self.watch.plugins.reload(config.processors.clone()).await?;
         warn_of_exposure(&config);
         self.meter.set(config.forward.bandwidth.clone());
-        self.watch.plugins.replace(chain);
         self.watch.forwarder.redirect(client);
         let left = needs_restart(&self.config, &config);
         self.config.forward = config.forward;

@@ -3,9 +3,9 @@
 //! Guests run on threads of the blocking pool, never on those that serve sockets, and only as many
 //! at once as there are processors (CPUs) to run them. Without processors nothing is handed over.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use petrel_plugin_host::{Chain, PluginStats, Verdict};
+use petrel_plugin_host::{Chain, PluginError, PluginStats, ProcessorConfig, Reloaded, Verdict};
 use petrel_receiver::Refused;
 use tokio::sync::Semaphore;
 
@@ -14,8 +14,7 @@ use crate::custody::Admitted;
 /// The loaded chain. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Plugins {
-    /// Replaced as a whole; a batch goes through the one that it began with.
-    chain: Arc<RwLock<Arc<Chain>>>,
+    chain: Arc<Chain>,
     turns: Arc<Semaphore>,
 }
 
@@ -36,24 +35,15 @@ impl Plugins {
     pub fn new(chain: Chain) -> Self {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
-            chain: Arc::new(RwLock::new(Arc::new(chain))),
+            chain: Arc::new(chain),
             turns: Arc::new(Semaphore::new(threads)),
         }
-    }
-
-    /// Another chain from now on, with accounts of its own.
-    pub fn replace(&self, chain: Chain) {
-        *self.chain.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(chain);
-    }
-
-    fn chain(&self) -> Arc<Chain> {
-        Arc::clone(&self.chain.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Runs the chain. A closed processor that failed refuses with "come again": the data is
     /// neither lost nor forwarded unprocessed.
     pub async fn process(&self, admitted: Admitted) -> Result<Processed, Refused> {
-        let chain = self.chain();
+        let chain = Arc::clone(&self.chain);
         if chain.is_empty() {
             return Ok(Processed::Kept(admitted));
         }
@@ -89,8 +79,19 @@ impl Plugins {
         }
     }
 
+    /// Replaces the processors between two batches; on an error the old ones stay. Compiles, so it
+    /// takes its time, on a thread of the blocking pool.
+    pub async fn reload(&self, configs: Vec<ProcessorConfig>) -> Result<Reloaded, PluginError> {
+        let chain = Arc::clone(&self.chain);
+        let reload = move || chain.reload(&configs);
+        match tokio::task::spawn_blocking(reload).await {
+            Ok(reloaded) => reloaded,
+            Err(_) => Err(PluginError("the host failed while it reloaded".into())),
+        }
+    }
+
     /// Each processor's account.
     pub fn stats(&self) -> Vec<PluginStats> {
-        self.chain().stats()
+        self.chain.stats()
     }
 }

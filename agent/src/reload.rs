@@ -6,13 +6,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use petrel_plugin_host::PluginError;
 use petrel_wire::UnixNanos;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigError};
 use crate::forward::ClientError;
-use crate::pipeline::StartError;
 
 /// SIGHUP, from now on: before this, it would end the process.
 pub fn hangups() -> std::io::Result<Signal> {
@@ -27,8 +27,8 @@ pub enum ReloadError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A processor.
-    #[error(transparent)]
-    Plugins(#[from] StartError),
+    #[error("cannot load the processors")]
+    Plugins(#[from] PluginError),
     /// The way out.
     #[error("cannot forward")]
     Client(#[from] ClientError),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use petrel_plugin_host::PluginState;
 use petrel_spool::Spool;
 use petrel_wire::{Clock, Peer, Signal, UnixNanos};
 use serde::{Deserialize, Serialize};
@@ -213,10 +214,14 @@ pub struct ProcessorReport {
     pub edits: u64,
     /// Items it took out.
     pub dropped_items: u64,
+    /// Items that it failed on and that were kept back.
+    pub quarantined_items: u64,
     /// Time in the processor.
     pub busy_seconds: f64,
     /// Words of the last failure.
     pub last_error: Option<String>,
+    /// Why it is not called for a while, if it is not.
+    pub off: Option<String>,
 }
 
 impl Watch {
@@ -285,8 +290,13 @@ impl Watch {
                 failures: stats.failures,
                 edits: stats.edits,
                 dropped_items: stats.dropped_items,
+                quarantined_items: stats.quarantined_items,
                 busy_seconds: stats.busy.as_secs_f64(),
                 last_error: stats.last_error,
+                off: match stats.state {
+                    PluginState::Running => None,
+                    PluginState::Off { because, .. } => Some(because),
+                },
             })
             .collect()
     }

@@ -76,7 +76,7 @@ const DISK: [PerSignal; 7] = [
 ];
 
 /// Which of the above go up and down.
-const GAUGES: [&str; 2] = ["in_hand_items", "spool_here_items"];
+const GAUGES: [&str; 3] = ["in_hand_items", "spool_here_items", "processor_off"];
 
 /// Renders the report.
 pub fn metrics(report: &Report) -> String {
@@ -206,7 +206,7 @@ fn forward(page: &mut Page, report: &Report) {
 
 fn processors(page: &mut Page, report: &Report) {
     type Read = fn(&super::ProcessorReport) -> f64;
-    let columns: [(&str, &str, Read); 5] = [
+    let columns: [(&str, &str, Read); 7] = [
         ("processor_calls_total", "Batches processed.", |p| {
             p.calls as f64
         }),
@@ -225,12 +225,22 @@ fn processors(page: &mut Page, report: &Report) {
             "Items that a processor took out.",
             |p| p.dropped_items as f64,
         ),
+        (
+            "processor_quarantined_items_total",
+            "Items that a processor failed on and that were kept back.",
+            |p| p.quarantined_items as f64,
+        ),
+        (
+            "processor_off",
+            "1 while a processor that kept failing is not called.",
+            |p| f64::from(u8::from(p.off.is_some())),
+        ),
         ("processor_busy_seconds_total", "Time in the guest.", |p| {
             p.busy_seconds
         }),
     ];
     for (name, help, read) in columns {
-        page.head(name, "counter", help);
+        page.head(name, kind(name), help);
         for processor in &report.processors {
             page.sample(name, &[("processor", &processor.name)], read(processor));
         }
