@@ -730,6 +730,40 @@ fn an_attribute_of_a_kind_that_is_not_read_is_not_made_a_second_time() {
 }
 
 #[test]
+fn a_dropped_record_stays_dropped_when_an_attribute_is_created_on_an_empty_span() {
+    let request = ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            scope_spans: vec![ScopeSpans {
+                spans: vec![Span::default(); 3],
+                ..ScopeSpans::default()
+            }],
+            ..ResourceSpans::default()
+        }],
+    };
+    let batch = batch(request.encode_to_vec());
+    // Messages without content: what is made in one stands where the next one begins.
+    let create: Guest<'_> = &|view| {
+        let edits = (0..table_rows(view, Table::Record)).map(|row| Edit::Create(row, 1));
+        answer(&edits.collect::<Vec<_>>(), &[false], view)
+    };
+    let drop: Guest<'_> = &|view| answer(&[], &[false, true, false], view);
+    let both: Guest<'_> = &|view| {
+        let edits = [Edit::Create(0, 1), Edit::Create(1, 1), Edit::Create(2, 1)];
+        answer(&edits, &[false, true, false], view)
+    };
+    for guests in [&[both][..], &[create, drop], &[drop, create]] {
+        let after = chained(&batch, guests).unwrap();
+        let after = ExportTraceServiceRequest::decode(after.as_slice()).unwrap();
+        let spans = &after.resource_spans[0].scope_spans[0].spans;
+        assert_eq!(spans.len(), 2);
+        for span in spans {
+            assert_eq!(span.attributes.len(), 1);
+            assert_eq!(span.attributes[0].key, "created");
+        }
+    }
+}
+
+#[test]
 fn an_answer_with_one_fault_changes_nothing() {
     let request = ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
