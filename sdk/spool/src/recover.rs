@@ -111,6 +111,10 @@ impl Recovery {
         let open = self.shelves.iter().filter(|(_, it)| !it.manifest.closed);
         let open: Vec<u64> = open.map(|(number, _)| *number).collect();
         let mut streams: [Stream; 2] = Default::default();
+        for stream in &mut streams {
+            // Of a spool that is new nobody has a copy.
+            stream.leaps = snapshot.site.epoch > 0;
+        }
         let mut replaced = Vec::new();
         for number in open {
             let (writer, found) = self.open_active(number, &state, &mut snapshot.site)?;

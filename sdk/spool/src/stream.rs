@@ -20,6 +20,19 @@ pub(crate) struct Stream {
     pub(crate) writer: Option<Segment>,
     /// An fsync of the active segment failed: it must not be written again.
     abandon: bool,
+    /// Another process wrote it, and this one is perhaps not the only one to go on from there: the
+    /// directory may be a copy, or one that was brought back from a backup. Then the next numbers
+    /// are drawn from so wide a range that no other copy draws them too.
+    pub(crate) leaps: bool,
+}
+
+/// With more files than this waiting, an agent that is started again and again makes no new ones.
+const MOST_FILES_TO_LEAP: usize = 256;
+
+/// How far numbers leap: forty bits, so that a million starts fit into sixty-four.
+fn leap() -> u64 {
+    let drawn = (AgentId::random().0 >> 88) as u64;
+    drawn + 1
 }
 
 /// Which numbers the entries of a new segment get.
@@ -65,6 +78,9 @@ impl Owner {
         let active = match stream.active {
             None => return self.rotate(class, Epoch::Next),
             Some(_) if stream.abandon => return self.rotate(class, Epoch::Same),
+            Some(_) if stream.leaps && self.shelves.len() < MOST_FILES_TO_LEAP => {
+                return self.rotate(class, Epoch::Same);
+            }
             Some(active) => active,
         };
         let active = if stream.writer.is_none() {
@@ -131,6 +147,7 @@ impl Owner {
         let continued = before
             .filter(|_| epoch == Epoch::Same)
             .and_then(|number| self.shelves.get(&number));
+        let leap = if self.stream(class).leaps { leap() } else { 0 };
         let (epoch, first) = match continued {
             Some(shelf) => (shelf.manifest.meta.epoch, shelf.manifest.last + 1),
             None => {
@@ -143,7 +160,7 @@ impl Owner {
             class,
             agent: site.agent,
             epoch,
-            first,
+            first: first + leap,
         };
         let name = segment_name(number);
         let segment = Segment::create(&*self.disk, &name, &meta)?;
@@ -154,6 +171,7 @@ impl Owner {
             active: Some(number),
             writer: Some(segment),
             abandon: false,
+            leaps: false,
         };
         Ok(number)
     }
@@ -165,7 +183,12 @@ impl Owner {
         }
         let active: Vec<u64> = self.streams.iter().filter_map(|it| it.active).collect();
         self.close_in_state(site, &active, Vec::new())?;
-        self.streams = Default::default();
+        for stream in &mut self.streams {
+            *stream = Stream {
+                leaps: stream.leaps,
+                ..Stream::default()
+            };
+        }
         Ok(())
     }
 

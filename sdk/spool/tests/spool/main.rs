@@ -8,6 +8,7 @@
 
 mod archives;
 mod classes;
+mod copies;
 mod damage;
 mod entries;
 mod failing_sync;
