@@ -12,6 +12,7 @@ use super::sdk;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Language {
     Rust,
+    Javascript,
 }
 
 macro_rules! template {
@@ -31,6 +32,17 @@ const RUST: [(&str, &str); 8] = template![
     "rust/tests/golden.rs" as "tests/golden.rs",
 ];
 
+const JAVASCRIPT: [(&str, &str); 8] = template![
+    "javascript/README.md" as "README.md",
+    "javascript/cases/first/config.json" as "cases/first/config.json",
+    "javascript/cases/first/expected.otlp.json" as "cases/first/expected.otlp.json",
+    "javascript/cases/first/input.otlp.json" as "cases/first/input.otlp.json",
+    "javascript/gitignore" as ".gitignore",
+    "javascript/package.json" as "package.json",
+    "javascript/src/plugin.js" as "src/plugin.js",
+    "javascript/test/plugin.test.js" as "test/plugin.test.js",
+];
+
 /// Makes the directory `name`.
 pub(crate) fn run(name: &str, language: Language, sdk: Option<&Path>) -> anyhow::Result<String> {
     check(name)?;
@@ -38,17 +50,24 @@ pub(crate) fn run(name: &str, language: Language, sdk: Option<&Path>) -> anyhow:
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!("{name} is there already; choose another name, or remove it");
     }
-    let Language::Rust = language;
+    let manifest = match language {
+        Language::Rust => "Cargo.toml",
+        Language::Javascript => "package.json",
+    };
     let sdk = match sdk {
-        Some(path) => fs::canonicalize(path.join("Cargo.toml"))
+        Some(path) => fs::canonicalize(path.join(manifest))
             .ok()
             .and_then(|manifest| manifest.parent().map(|parent| parent.display().to_string()))
-            .with_context(|| format!("--sdk: {} has no Cargo.toml", path.display()))?,
+            .with_context(|| format!("--sdk: {} has no {manifest}", path.display()))?,
         None => {
             let copy = "vendor/petrel-plugin";
-            sdk::vendor(&dir.join(copy))?;
+            sdk::vendor(language, &dir.join(copy))?;
             copy.into()
         }
+    };
+    let sdk = match language {
+        Language::Rust => sdk,
+        Language::Javascript => format!("file:{sdk}"),
     };
     let words = [
         ("{{name}}", name.to_owned()),
@@ -56,7 +75,11 @@ pub(crate) fn run(name: &str, language: Language, sdk: Option<&Path>) -> anyhow:
         ("{{crate}}", name.replace('-', "_")),
         ("{{sdk}}", sdk),
     ];
-    for (file, text) in RUST {
+    let files = match language {
+        Language::Rust => RUST,
+        Language::Javascript => JAVASCRIPT,
+    };
+    for (file, text) in files {
         let text = words
             .iter()
             .fold(text.to_owned(), |text, (word, is)| text.replace(word, is));
@@ -66,17 +89,33 @@ pub(crate) fn run(name: &str, language: Language, sdk: Option<&Path>) -> anyhow:
             .and_then(|()| fs::write(&file, text))
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
-    Ok(format!(
+    Ok(next(name, language))
+}
+
+fn next(name: &str, language: Language) -> String {
+    let (first, output, source) = match language {
+        Language::Rust => (
+            "cargo test             # natively, without wasm",
+            "target",
+            "src/lib.rs",
+        ),
+        Language::Javascript => (
+            "npm install            # the SDK's tools, some 400 MB\n    npm test               # without a host",
+            "dist",
+            "src/plugin.js",
+        ),
+    };
+    format!(
         "{name}/ is a plugin that writes attributes in capital letters. Next:
 
     cd {name}
-    cargo test             # natively, without wasm
+    {first}
     petrel plugin dev      # build on every change, show what is edited
     petrel plugin test     # cases/ in the host that the agent has
-    petrel plugin build    # target/{name}.wasm
+    petrel plugin build    # {output}/{name}.wasm
 
-The processor is src/lib.rs; what there is to use says vendor/petrel-plugin/README.md."
-    ))
+The processor is {source}; what there is to use says vendor/petrel-plugin/README.md."
+    )
 }
 
 /// A name that cargo, a file and a processor can have.

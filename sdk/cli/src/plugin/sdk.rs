@@ -1,19 +1,39 @@
-//! The SDK for Rust, as a copy that goes into a plugin's `vendor/`: what it was written with stays
-//! with it, and it builds where no registry has it.
+//! The SDKs, as copies that go into a plugin's `vendor/`: what it was written with stays with it, and
+//! it builds where no registry has them.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
 
+use super::new::Language;
+
 macro_rules! files {
-    ($($name:literal),* $(,)?) => {
-        [$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../rust/", $name)))),*]
+    ($sdk:literal: $($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../", $sdk, "/", $name)))),*]
     };
 }
 
-/// All that a plugin needs of it: sources, contract, documentation.
-const FILES: [(&str, &str); 22] = files![
+/// All that a plugin needs: sources, contract, documentation.
+const JAVASCRIPT: [(&str, &str); 13] = files![
+    "javascript":
+    "README.md",
+    "package.json",
+    "src/accel.d.ts",
+    "src/accel.js",
+    "src/batch.js",
+    "src/build.js",
+    "src/edits.js",
+    "src/index.d.ts",
+    "src/index.js",
+    "src/log.d.ts",
+    "src/log.js",
+    "src/plan.js",
+    "src/registry.js",
+];
+const WIT: [(&str, &str); 2] = files!["rust": "wit/README.md", "wit/plugin.wit"];
+const RUST: [(&str, &str); 20] = files![
+    "rust":
     "README.md",
     "src/about.rs",
     "src/accel.rs",
@@ -34,18 +54,23 @@ const FILES: [(&str, &str); 22] = files![
     "src/testing/kernels.rs",
     "src/testing/keys.rs",
     "src/testing/rows.rs",
-    "wit/README.md",
-    "wit/plugin.wit",
 ];
 const MANIFEST: &str = include_str!("../../../rust/Cargo.toml");
 /// Whose values the manifest takes over.
 const WORKSPACE: &str = include_str!("../../../../plugins/Cargo.toml");
 
 /// Writes the copy.
-pub(crate) fn vendor(into: &Path) -> anyhow::Result<()> {
+pub(crate) fn vendor(language: Language, into: &Path) -> anyhow::Result<()> {
     let manifest = standalone(MANIFEST, WORKSPACE);
-    let files = FILES.iter().map(|(name, text)| (*name, *text));
-    for (name, text) in files.chain([("Cargo.toml", manifest.as_str())]) {
+    let mut files = WIT.to_vec();
+    match language {
+        Language::Rust => {
+            files.extend(RUST);
+            files.push(("Cargo.toml", &manifest));
+        }
+        Language::Javascript => files.extend(JAVASCRIPT),
+    }
+    for (name, text) in files {
         let file = into.join(name);
         let parent = file.parent().unwrap_or(into);
         fs::create_dir_all(parent)
@@ -93,17 +118,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_copy_has_every_source_file_of_the_sdk() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rust");
-        let mut open = vec![root.join("src"), root.join("wit")];
-        while let Some(dir) = open.pop() {
-            for entry in fs::read_dir(dir).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    open.push(path);
-                } else {
-                    let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
-                    assert!(FILES.iter().any(|(known, _)| *known == name), "{name}");
+    fn a_copy_has_every_source_file_of_its_sdk() {
+        for (language, sdk) in [
+            (Language::Rust, "rust"),
+            (Language::Javascript, "javascript"),
+        ] {
+            let into = tempfile::tempdir().unwrap();
+            vendor(language, into.path()).unwrap();
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(sdk);
+            let mut open = vec![root.join("src"), root.join("wit")];
+            while let Some(dir) = open.pop() {
+                for entry in fs::read_dir(dir).unwrap() {
+                    let path = entry.unwrap().path();
+                    if path.is_dir() {
+                        open.push(path);
+                    } else {
+                        let copy = into.path().join(path.strip_prefix(&root).unwrap());
+                        assert_eq!(
+                            fs::read(&path).unwrap(),
+                            fs::read(copy).unwrap(),
+                            "{path:?}"
+                        );
+                    }
                 }
             }
         }

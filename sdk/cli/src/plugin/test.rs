@@ -24,8 +24,9 @@ pub(crate) fn run(
     };
     let mut out = String::new();
     let mut failed = 0;
+    let compiled = tempfile::tempdir()?;
     for case in &cases {
-        let told = match case.run(&component)? {
+        let told = match case.run(&component, compiled.path())? {
             Err(words) => Some(format!("  {words}\n")),
             Ok(passed) if update => {
                 case.update(&passed)?;

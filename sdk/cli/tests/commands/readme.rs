@@ -1,4 +1,4 @@
-//! The README of the SDK for Rust, walked from an empty directory: every command in it is run.
+//! The READMEs of the SDKs, walked from an empty directory: every command in them is run.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -78,6 +78,44 @@ fn a_newcomer_gets_from_an_empty_directory_to_a_running_processor() {
         assert!(said.contains(part), "{part} was not said:\n{said}");
     }
     development_shows_what_a_change_does(&plugin);
+}
+
+/// Downloads some 400 MB of tools: `make test-javascript`.
+#[test]
+#[ignore = "needs the tools for JavaScript, 400 MB from npm"]
+fn a_newcomer_with_javascript_gets_there_as_well() {
+    let readme = fs::read_to_string(repository("sdk/javascript/README.md")).unwrap();
+    let empty = tempfile::tempdir().unwrap();
+    let bin = empty.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    symlink(env!("CARGO_BIN_EXE_petrel"), bin.join("petrel")).unwrap();
+
+    let mut blocks_sh = blocks(&readme, "sh").into_iter();
+    types(empty.path(), &bin, &blocks_sh.next().unwrap());
+    let plugin = empty.path().join("shout");
+    let code = fs::read_to_string(plugin.join("src/plugin.js")).unwrap();
+    let shown = blocks(&readme, "js").concat();
+    assert!(
+        code.ends_with(&shown),
+        "the README shows another processor:\n{shown}"
+    );
+
+    let said: String = blocks_sh
+        .map(|lines| types(&plugin, &bin, &lines))
+        .collect();
+    for part in ["ok     first\n1 case\n", "shout 0.1.0 -> ", "\"HELLO\""] {
+        assert!(said.contains(part), "{part} was not said:\n{said}");
+    }
+    // An operator reads what was thrown, and nothing was imported but what is used.
+    let refused = types(
+        &plugin,
+        &bin,
+        "! petrel plugin run dist/shout.wasm 2>&1 < /dev/null",
+    );
+    assert!(
+        refused.contains("config.keys must be a list; name an attribute"),
+        "{refused}"
+    );
 }
 
 fn development_shows_what_a_change_does(plugin: &Path) {

@@ -122,6 +122,19 @@ fn what_is_no_plugin_is_answered_with_the_command_that_makes_one() {
     );
     fs::create_dir(dir.path().join("taken")).unwrap();
     fs::write(dir.path().join("taken/file"), "").unwrap();
+    let script = dir.path().join("script");
+    fs::create_dir(&script).unwrap();
+    fs::write(
+        script.join("package.json"),
+        r#"{"name":"s","version":"1","main":"s.js"}"#,
+    )
+    .unwrap();
+    let uninstalled = petrel(&["plugin", "build", "script"], dir.path(), "");
+    let said = notes(&uninstalled);
+    assert!(
+        said.contains("    npm install --prefix script\n") || said.contains("node 20"),
+        "{said}"
+    );
     let taken = petrel(&["plugin", "new", "taken"], dir.path(), "");
     assert!(
         notes(&taken).contains("is there already"),

@@ -1,0 +1,63 @@
+// node build.js ENTRY OUTPUT: from a plugin's source to a component.
+//
+// esbuild makes one module of it and says which of the host's interfaces it uses; only those become
+// imports, since the import list is what an operator is asked to grant. No WASI: without clocks,
+// random numbers, files and sockets the runtime needs none, and the host has none to give.
+
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { componentize } from '@bytecodealliance/componentize-js'
+import { build } from 'esbuild'
+
+const INTERFACE = /^petrel:plugin\/([a-z]+)@/
+
+const [entry, output] = process.argv.slice(2)
+if (!entry || !output) {
+  console.error('usage: node build.js ENTRY OUTPUT')
+  process.exit(64)
+}
+
+const bundle = await build({
+  entryPoints: [entry],
+  bundle: true,
+  write: false,
+  metafile: true,
+  format: 'esm',
+  platform: 'neutral',
+  mainFields: ['module', 'main'],
+  external: ['petrel:*'],
+  treeShaking: true,
+  outdir: '.',
+}).catch(() => process.exit(1))
+
+const [made] = Object.values(bundle.metafile.outputs)
+if (!made.exports.includes('processor')) {
+  console.error(`${entry} does not say: export const processor = plugin({ ... })`)
+  process.exit(1)
+}
+const used = made.imports.map(({ path }) => INTERFACE.exec(path)?.[1]).filter(Boolean)
+
+const wit = await readFile(fileURLToPath(new URL('../wit/plugin.wit', import.meta.url)), 'utf8')
+const imports = [...new Set(used)].map((name) => `  import ${name};\n`).join('')
+const world = wit.slice(0, wit.indexOf('world plugin {'))
+
+const dir = await mkdtemp(join(tmpdir(), 'petrel-plugin-'))
+try {
+  const [sourcePath, witPath] = [join(dir, 'plugin.js'), join(dir, 'plugin.wit')]
+  await writeFile(sourcePath, bundle.outputFiles[0].text)
+  await writeFile(witPath, `${world}world plugin {\n${imports}  export processor;\n}\n`)
+  const { component } = await componentize({
+    sourcePath,
+    witPath,
+    worldName: 'plugin',
+    disableFeatures: ['random', 'stdio', 'clocks', 'http', 'fetch-event'],
+  })
+  // Whole or not at all: an agent may be watching this file.
+  await writeFile(`${output}.new`, component)
+  await rename(`${output}.new`, output)
+} finally {
+  await rm(dir, { recursive: true })
+}

@@ -1,0 +1,76 @@
+// Write a Petrel processor in JavaScript.
+//
+// `plugin` makes the component's export out of what the plugin is and what it does. It knows nothing
+// of the runtime, so that a plugin can be tested with `node --test` as it is.
+
+import { Batch } from './batch.js'
+import { Edits } from './edits.js'
+import { Plan } from './plan.js'
+import { Signals } from './registry.js'
+
+export { Batch } from './batch.js'
+export { Edits, bool, bytes, double, int, json } from './edits.js'
+export { ALL, Plan } from './plan.js'
+export { Field, Kinds, Signals, Table } from './registry.js'
+
+/** Failures by what the operator can do. */
+const CONFIG = 1
+const INTERNAL = 4
+
+/**
+ * The export of a component: `export const processor = plugin({ ... })`.
+ *
+ * `configure(config, plan)` selects what to see and change and returns an object with
+ * `process(batch, edits)`. What either throws, the operator reads.
+ */
+export function plugin(about) {
+  let processor
+  let plan
+  return {
+    describe() {
+      return {
+        name: about.name,
+        version: about.version,
+        signals: about.signals ?? Signals.ALL,
+        configSchema: about.schema ? JSON.stringify(about.schema) : '',
+        failClosed: about.failsClosed ?? false,
+        stateless: !about.keepsState,
+        deterministic: !about.isRandom,
+        extra: [],
+      }
+    },
+    configure(config) {
+      return answering(CONFIG, () => {
+        plan = new Plan(about.signals ?? Signals.ALL)
+        processor = about.configure(parse(config), plan)
+        return plan.asked
+      })
+    },
+    process(batch) {
+      return answering(INTERNAL, () => {
+        const edits = new Edits()
+        processor.process(new Batch(batch, plan), edits)
+        return edits.finish()
+      })
+    },
+    tick: () => new Edits().finish(),
+    flush: () => new Edits().finish(),
+    save: () => new Uint8Array(0),
+  }
+}
+
+/** No configuration is an empty one. */
+function parse(config) {
+  const text = new TextDecoder().decode(config).trim()
+  return text === '' || text === 'null' ? {} : JSON.parse(text)
+}
+
+/** What is thrown becomes the contract's error: `payload` is where the runtime looks for it. */
+function answering(code, run) {
+  try {
+    return run()
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw Object.assign(new Error(message), { payload: { code, message, retryable: false } })
+  }
+}
