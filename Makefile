@@ -13,7 +13,7 @@ UI_STAMP := target/stamps/ui-dist
 UI_DEPS  := target/stamps/ui-modules
 UI_FILES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help run test test-sdk test-javascript torture bench-agent bench-herd bench-ingest bench-outage bench-plugins prepare prepare-test binaries release check-rust check-ui test-rust test-ui clean-data longest
+.PHONY: help run test test-sdk torture bench-agent bench-herd bench-ingest bench-outage bench-plugins prepare prepare-test binaries release check-rust check-ui test-rust test-ui clean-data longest
 
 help:
 	@echo 'make run            build everything, start aggregator, agent and a demo application; Ctrl-C stops all'
@@ -80,13 +80,10 @@ check-ui: $(UI_DEPS)
 test-ui: $(UI_STAMP)
 	cd $(UI) && npm run --silent test && npm run --silent e2e
 
-# The SDK for JavaScript without a runtime.
-test-sdk: | target/stamps/prepared-run
+# The SDK for JavaScript without a runtime; what it does with one is in tests/tests/it/guests.rs.
+test-sdk: $(UI_DEPS)
 	cd sdk/javascript && node --test test/*.test.js
-
-# ... and with one, from an empty directory into the host. Downloads 400 MB.
-test-javascript: | target/stamps/prepared-run
-	cargo test --locked -p petrel-cli --test commands -- --ignored javascript --nocapture
+	$(UI)/node_modules/.bin/tsc --project sdk/javascript/test
 
 # Binaries and tests together: the same features for all, so nothing is compiled twice.
 binaries: prepare-test $(ENGINE) $(UI_STAMP)

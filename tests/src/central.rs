@@ -163,7 +163,7 @@ projects:
     /// Starts it and returns once it and its store are ready.
     pub fn start(&mut self) -> anyhow::Result<()> {
         let process = self.spawn(None)?;
-        self.process = Some(process.once_up("the store is ready", || self.is_ready())?);
+        self.process = Some(process.once_up(START, "the store is ready", || self.is_ready())?);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::process::{
     DeathAt, Process, START, artefact, binary, free_port, get, metric, wait_until,
@@ -125,10 +126,15 @@ spool: {{ dir: {spool}, max_bytes: 2GiB, when_full: evict_oldest }}
 
     /// Starts it and returns once its door is open.
     pub fn start(&mut self) -> anyhow::Result<()> {
+        self.start_within(START)
+    }
+
+    /// As [`Edge::start`], for processors that take long to compile.
+    pub fn start_within(&mut self, within: Duration) -> anyhow::Result<()> {
         let process = self.spawn(None)?;
         // Any HTTP answer will do: a GET is not what the path is for.
         let door = format!("http://127.0.0.1:{}/v1/traces", self.http_port);
-        self.process = Some(process.once_up("its door is open", || Ok(get(&door)?.0 > 0))?);
+        self.process = Some(process.once_up(within, "its door is open", || Ok(get(&door)?.0 > 0))?);
         Ok(())
     }
 

@@ -75,10 +75,11 @@ impl Process {
     /// Itself, once it is up.
     pub(crate) fn once_up(
         mut self,
+        within: Duration,
         what: &str,
         mut is_up: impl FnMut() -> anyhow::Result<bool>,
     ) -> anyhow::Result<Self> {
-        let up = wait_until(START, &format!("{}: {what}", self.name), || {
+        let up = wait_until(within, &format!("{}: {what}", self.name), || {
             anyhow::ensure!(self.is_running(), "{} has ended", self.name);
             is_up()
         });

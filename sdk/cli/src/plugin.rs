@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 mod cases;
+mod compiled;
 pub(crate) mod dev;
 pub(crate) mod diff;
 mod host;

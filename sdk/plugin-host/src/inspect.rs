@@ -1,13 +1,13 @@
 //! What an operator reads before letting a plugin run.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use petrel_wire::SystemClock;
 
 use crate::bindings::petrel::plugin::types;
-use crate::cache::digest;
+use crate::cache::{Cache, digest};
 use crate::chain::PluginError;
 use crate::component;
 use crate::config::PluginLimits;
@@ -29,22 +29,29 @@ pub struct Papers {
     plan: Result<types::Plan, String>,
 }
 
-/// Reads `file` and asks it; it sees no data.
-pub fn inspect(file: &Path, config: &serde_json::Value) -> Result<Papers, PluginError> {
-    let limits = PluginLimits::default();
+/// Reads `file` and asks it, under `limits`; it sees no data. What is compiled is looked for and kept
+/// in `cache_dir`.
+pub fn inspect(
+    file: &Path,
+    config: &serde_json::Value,
+    limits: &PluginLimits,
+    cache_dir: Option<PathBuf>,
+) -> Result<Papers, PluginError> {
+    let cache = cache_dir.and_then(|dir| Cache::open(dir).ok());
     let engine = Engine::new(limits.memory_bytes).map_err(PluginError)?;
     let bytes = component::read(file, limits.component_bytes).map_err(PluginError)?;
-    let loaded = component::load(&engine.engine, file, &bytes, None).map_err(PluginError)?;
+    let loaded =
+        component::load(&engine.engine, file, &bytes, cache.as_ref()).map_err(PluginError)?;
     let shared = Arc::new(Shared::new("inspect".into(), SystemClock::shared()));
     let failed = |words: &str| PluginError(format!("{}: {words}", file.display()));
-    let mut instance = Instance::new(&engine, &loaded, &shared, &limits)
+    let mut instance = Instance::new(&engine, &loaded, &shared, limits)
         .map_err(|failure| failed(failure.words()))?;
     let descriptor = instance
         .describe(&engine)
         .map_err(|failure| failed(failure.words()))?;
     let json = serde_json::to_vec(config).map_err(|error| failed(&error.to_string()))?;
     let plan = instance
-        .configure(&engine, &json, &limits, None)
+        .configure(&engine, &json, limits, None)
         .map_err(|failure| failure.words().to_owned());
     Ok(Papers {
         name: printable(&descriptor.name),
@@ -56,6 +63,13 @@ pub fn inspect(file: &Path, config: &serde_json::Value) -> Result<Papers, Plugin
         stateless: descriptor.stateless,
         plan,
     })
+}
+
+impl Papers {
+    /// Size of the component file.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes as u64
+    }
 }
 
 impl fmt::Display for Papers {

@@ -5,6 +5,7 @@ mod applications;
 mod bad_input;
 mod clients;
 mod exactly_once;
+mod guests;
 mod operator;
 mod power;
 mod storm;

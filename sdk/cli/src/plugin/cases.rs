@@ -70,12 +70,8 @@ impl Case {
     }
 
     /// Runs it in the host: what comes out, or the plugin's failure in words.
-    pub(crate) fn run(
-        &self,
-        component: &Path,
-        compiled: &Path,
-    ) -> anyhow::Result<Result<Vec<Batch>, String>> {
-        let host = match Host::load_for_cases(component, self.config.clone(), compiled) {
+    pub(crate) fn run(&self, component: &Path) -> anyhow::Result<Result<Vec<Batch>, String>> {
+        let host = match Host::load_for_cases(component, self.config.clone()) {
             Ok(host) => host,
             Err(error) => return Ok(Err(format!("{error:#}"))),
         };

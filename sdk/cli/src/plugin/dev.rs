@@ -38,10 +38,9 @@ pub(crate) fn run(dir: &Path, paint: Paint, out: &mut dyn Write) -> anyhow::Resu
 fn round(dir: &Path, paint: Paint, out: &mut dyn Write) -> anyhow::Result<()> {
     let built = build::run(dir, None)?;
     writeln!(out, "\n{built}")?;
-    let compiled = tempfile::tempdir()?;
     for case in Case::all(dir)? {
         writeln!(out, "{}", paint.bold(&case.name))?;
-        let passed = match case.run(&built.component, compiled.path())? {
+        let passed = match case.run(&built.component)? {
             Ok(passed) => passed,
             Err(words) => {
                 writeln!(out, "  {}", paint.red(&words))?;

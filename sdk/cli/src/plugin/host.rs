@@ -1,6 +1,6 @@
 //! Runs a component in the host that agent and aggregator have, over a few requests.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,13 +10,23 @@ use petrel_plugin_host::{Chain, OnError, PluginLimits, PluginStats, ProcessorCon
 use petrel_wire::{Batch, Clock, Limits, SystemClock, UnixNanos};
 use serde_json::Value;
 
-use super::otlp;
+use super::{compiled, otlp};
 
 /// Larger than the agent's default: whether that is wise is the operator's decision, not the tool's.
 const COMPONENT_BYTES: u64 = 64 << 20;
 const MEMORY_BYTES: usize = 128 << 20;
 /// Ends a loop, and nothing else: the machine may be busy building.
 const CALL: Duration = Duration::from_secs(5);
+
+/// What a component may need here.
+pub(crate) fn limits() -> PluginLimits {
+    PluginLimits {
+        component_bytes: COMPONENT_BYTES,
+        memory_bytes: MEMORY_BYTES,
+        call: CALL,
+        ..PluginLimits::default()
+    }
+}
 
 /// A component, configured.
 #[derive(Debug)]
@@ -37,26 +47,16 @@ pub(crate) enum Outcome {
 impl Host {
     /// Loads `component` with the host's own clock.
     pub(crate) fn load(component: &Path, config: Value) -> anyhow::Result<Self> {
-        Self::with(component, config, None, None)
+        Self::with(component, config, None)
     }
 
     /// Loads `component` with the clock of golden cases: it stands still during a request, and each
-    /// is a second after the one before. What is compiled for one case is in `compiled` for the next.
-    pub(crate) fn load_for_cases(
-        component: &Path,
-        config: Value,
-        compiled: &Path,
-    ) -> anyhow::Result<Self> {
-        let clock = Arc::new(Steps::default());
-        Self::with(component, config, Some(clock), Some(compiled.to_owned()))
+    /// is a second after the one before.
+    pub(crate) fn load_for_cases(component: &Path, config: Value) -> anyhow::Result<Self> {
+        Self::with(component, config, Some(Arc::new(Steps::default())))
     }
 
-    fn with(
-        component: &Path,
-        config: Value,
-        clock: Option<Arc<Steps>>,
-        compiled: Option<PathBuf>,
-    ) -> anyhow::Result<Self> {
+    fn with(component: &Path, config: Value, clock: Option<Arc<Steps>>) -> anyhow::Result<Self> {
         let stem = component.file_stem().unwrap_or_default();
         let config = ProcessorConfig {
             name: stem.to_string_lossy().into_owned(),
@@ -68,19 +68,14 @@ impl Host {
             } else {
                 config
             },
-            limits: PluginLimits {
-                component_bytes: COMPONENT_BYTES,
-                memory_bytes: MEMORY_BYTES,
-                call: CALL,
-                ..PluginLimits::default()
-            },
+            limits: limits(),
             ..ProcessorConfig::default()
         };
         let time = match &clock {
             Some(steps) => Arc::clone(steps) as Arc<dyn Clock>,
             None => SystemClock::shared(),
         };
-        let chain = Chain::load_with_clock(&[config], compiled, Limits::default(), &time)?;
+        let chain = Chain::load_with_clock(&[config], compiled::dir(), Limits::default(), &time)?;
         Ok(Self { chain, clock })
     }
 

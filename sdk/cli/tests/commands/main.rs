@@ -1,7 +1,7 @@
 //! `petrel plugin` as people use it: by its commands.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly too")]
 
-mod readme;
+mod dev;
 mod run;
 mod shipped;
 

@@ -1,6 +1,6 @@
 //! Loading: what is not a plugin for this host is refused with the cure; what is, is compiled once.
 
-use petrel_plugin_host::{Chain, Papers, ProcessorConfig, inspect};
+use petrel_plugin_host::{Chain, Papers, PluginLimits, ProcessorConfig, inspect};
 use petrel_wire::Limits;
 
 use crate::guest::{Guest, file};
@@ -89,7 +89,13 @@ fn a_second_start_loads_what_the_first_compiled() {
 #[test]
 fn the_papers_of_a_plugin_say_what_it_may_and_wants() {
     let (_dir, path) = Guest::default().file();
-    let papers: Papers = inspect(&path, &serde_json::json!({})).unwrap();
+    let papers: Papers = inspect(
+        &path,
+        &serde_json::json!({}),
+        &PluginLimits::default(),
+        None,
+    )
+    .unwrap();
     let papers = papers.to_string();
     for part in [
         "may use      nothing",
