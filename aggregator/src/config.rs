@@ -253,7 +253,7 @@ impl Default for Ingest {
     fn default() -> Self {
         Self {
             max_request_bytes: 64 << 20,
-            memory_bytes: 128 << 20,
+            memory_bytes: 96 << 20,
             journal_bytes: 4 << 30,
             max_connections: 16_384,
         }

@@ -72,6 +72,10 @@ pub struct Tally {
     pub throttled: AtomicU64,
     /// See above.
     pub busy: AtomicU64,
+    /// Refusals by project.
+    pub refused: [AtomicU64; 3],
+    /// When each project had nothing left.
+    finished: Mutex<[Option<Instant>; 3]>,
     /// Connections that could not be made or broke.
     pub broken: AtomicU64,
     /// Connections that were made.
@@ -98,6 +102,11 @@ impl Tally {
     /// What each project had got when the first of them had nothing left to send.
     pub fn while_contended(&self) -> [u64; 3] {
         lock(&self.contended).unwrap_or_else(|| self.by_project())
+    }
+
+    /// How long after `start` each project had nothing left.
+    pub fn finished(&self, start: Instant) -> [Duration; 3] {
+        lock(&self.finished).map(|at| at.map_or(Duration::MAX, |at| at - start))
     }
 
     /// A quantile of the time that refusals took, and of that of acknowledgements.
@@ -258,6 +267,7 @@ impl Agent {
                 lock(&tally.acknowledgements).push(took);
                 let done = tally.acknowledged[self.project].fetch_add(1, Relaxed) + 1;
                 if done == self.size {
+                    lock(&tally.finished)[self.project] = Some(Instant::now());
                     lock(&tally.contended).get_or_insert_with(|| tally.by_project());
                 }
                 Ok(())
@@ -271,6 +281,7 @@ impl Agent {
                 took,
             ) => {
                 lock(&tally.refusals).push(took);
+                tally.refused[self.project].fetch_add(1, Relaxed);
                 match status {
                     429 => tally.throttled.fetch_add(1, Relaxed),
                     503 => tally.busy.fetch_add(1, Relaxed),

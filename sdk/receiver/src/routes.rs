@@ -21,8 +21,9 @@ use crate::{
 };
 
 /// Packed bodies up to this size are opened where they are: handing them to another thread would
-/// cost more than it spares the others.
-const SMALL_BYTES: usize = 64 << 10;
+/// cost more than it spares the others. Larger ones would stand in the way of those who only have
+/// to be told to come again.
+const SMALL_BYTES: usize = 4 << 10;
 
 /// The routes of one door: `/v1/{traces,logs,metrics}`, the three export services of gRPC,
 /// `grpc.health.v1`, and the paths of Zipkin, Prometheus remote write and Loki. It has no fallback, so that it can be merged into another router.
@@ -67,7 +68,7 @@ pub(crate) struct Shared<D> {
     pub(crate) door: D,
     pub(crate) config: ReceiverConfig,
     pub(crate) budget: Budget,
-    /// How many large bodies are opened at once; each may hold an 8 MiB window.
+    /// How many bodies are opened at once on threads of their own; each may hold an 8 MiB window.
     opening: Semaphore,
 }
 

@@ -162,7 +162,7 @@ async fn http(
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         // It stays with a connection for life, and there may be ten thousand of them.
-        .max_buf_size(64 << 10);
+        .max_buf_size(16 << 10);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -108,6 +108,11 @@ async fn stampede(options: HerdOptions) -> anyhow::Result<()> {
         refused.0, stored.0, refused.1, stored.1
     ));
     say(&format!(
+        "projects were done after {:.1?}; refused {:?} times",
+        tally.finished(started),
+        tally.refused.each_ref().map(|refused| refused.load(Relaxed))
+    ));
+    say(&format!(
         "shares until the first project was done: {percent:?} % (target: 16 % or more each)"
     ));
     say(&format!(
