@@ -6,6 +6,7 @@ mod bad_input;
 mod clients;
 mod exactly_once;
 mod guests;
+mod offline;
 mod operator;
 mod power;
 mod storm;
