@@ -7,13 +7,15 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use tokio::net::TcpSocket;
+
 /// What happens on the link now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Weather {
     /// Bytes pass.
     #[default]
     Clear,
-    /// Connections break in the middle of whatever they carry; new ones fail.
+    /// Connections break in the middle of whatever they carry; new ones do not come about.
     Cut,
     /// Connections stay and are accepted, nothing passes: a peer that has gone without a word.
     Hole,
@@ -33,6 +35,8 @@ struct State {
     next: u64,
     open: BTreeMap<u64, [TcpStream; 2]>,
     captured: Option<Vec<u8>>,
+    /// Nobody will ever connect again.
+    over: bool,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +73,8 @@ impl Shared {
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
+    /// Bound and never listened on: the port stays ours while nobody listens.
+    _port: TcpSocket,
 }
 
 impl Proxy {
@@ -95,21 +101,21 @@ impl Proxy {
     /// # Panics
     /// If the machine has no free port.
     pub fn among(upstreams: Vec<u16>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound address");
+        let port = TcpSocket::new_v4().expect("a socket");
+        let shareable = port.set_reuseaddr(true);
+        shareable.expect("a port that is bound twice, once to listen");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        port.bind(any).expect("a free port");
+        let address = port.local_addr().expect("a bound address");
         let shared = Arc::new(Shared::default());
         let ours = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for down in listener.incoming().flatten() {
-                let weather = ours.state().weather;
-                match weather {
-                    Weather::Cut => drop(down.shutdown(Shutdown::Both)),
-                    Weather::Portal => drop(std::thread::spawn(move || portal(down))),
-                    _ => relay(&ours, down, &upstreams),
-                }
-            }
-        });
-        Self { address, shared }
+        let listener = TcpListener::bind(address).expect("a port of our own");
+        std::thread::spawn(move || listen(&ours, listener, address, &upstreams));
+        Self {
+            address,
+            shared,
+            _port: port,
+        }
     }
 
     /// Where it listens.
@@ -129,7 +135,10 @@ impl Proxy {
                 drop(stream.shutdown(Shutdown::Both));
             }
         }
+        drop(state);
         self.shared.changed.notify_all();
+        // Whoever waits for connections looks at the weather when there is one.
+        drop(TcpStream::connect(self.address));
     }
 
     /// Breaks every connection; new ones fail until `mend`.
@@ -160,7 +169,33 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         // Threads that wait in a hole end with their connections.
+        self.shared.state().over = true;
         self.cut();
+    }
+}
+
+/// Takes connections; on a cut link nobody listens.
+fn listen(shared: &Arc<Shared>, first: TcpListener, address: SocketAddr, upstreams: &[u16]) {
+    let mut listening = Some(first);
+    loop {
+        let cut = |state: &mut State| state.weather == Weather::Cut && !state.over;
+        if cut(&mut shared.state()) {
+            listening = None;
+        }
+        let state = shared.changed.wait_while(shared.state(), cut);
+        if state.expect("relays do not panic").over {
+            return;
+        }
+        let bind = || TcpListener::bind(address).expect("a port of our own");
+        let Ok((down, _)) = listening.get_or_insert_with(bind).accept() else {
+            continue;
+        };
+        let weather = shared.state().weather;
+        match weather {
+            Weather::Cut => drop(down),
+            Weather::Portal => drop(std::thread::spawn(move || portal(down))),
+            _ => relay(shared, down, upstreams),
+        }
     }
 }
 

@@ -9,6 +9,9 @@ pub struct Backoff {
     pub first: Duration,
     /// The longest wait ever.
     pub most: Duration,
+    /// The longest wait while no connection comes about at all: nobody was asked for anything, so
+    /// there is nobody to spare but the way there.
+    pub unreached: Duration,
 }
 
 impl Default for Backoff {
@@ -16,6 +19,7 @@ impl Default for Backoff {
         Self {
             first: Duration::from_secs(1),
             most: Duration::from_secs(60),
+            unreached: Duration::from_secs(5),
         }
     }
 }
@@ -32,10 +36,21 @@ impl Backoff {
         self.first.saturating_mul(1 << doublings).min(self.most)
     }
 
-    /// A wait for failure number `n`, not shorter than `floor`.
+    /// A wait for failure number `n`, not shorter than `floor`. The jitter comes on top of the floor:
+    /// a fleet that was told to come again in a second must not come in the same second.
     pub fn draw(&self, n: u32, floor: Option<Duration>) -> Duration {
         let wait = self.ceiling(n).mul_f64(fraction());
-        wait.max(floor.unwrap_or(Duration::ZERO))
+        floor.unwrap_or(Duration::ZERO).saturating_add(wait)
+    }
+
+    /// A wait after try number `n` in a row that found nobody: at most `unreached`, so that an outage
+    /// ends for everybody soon after it has ended, and at least a tenth of it, so that hundreds of
+    /// hosts behind one link do not fill it with attempts to connect.
+    pub fn draw_unreached(&self, n: u32) -> Duration {
+        let most = self.unreached.min(self.most);
+        let least = most / 10;
+        let ceiling = self.ceiling(n).clamp(least, most);
+        least + ceiling.saturating_sub(least).mul_f64(fraction())
     }
 }
 
@@ -64,5 +79,30 @@ mod tests {
             assert!(backoff.draw(n, None) <= backoff.ceiling(n));
             assert!(backoff.draw(n, Some(Duration::from_secs(90))) >= Duration::from_secs(90));
         }
+    }
+
+    #[test]
+    fn a_fleet_that_was_given_the_same_time_does_not_come_in_step() {
+        let backoff = Backoff::default();
+        let floor = Duration::from_secs(5);
+        let waits: Vec<Duration> = (0..100).map(|_| backoff.draw(3, Some(floor))).collect();
+        let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
+        let spread = most.saturating_sub(*least);
+        assert!(spread > Duration::from_secs(2), "{spread:?}");
+    }
+
+    #[test]
+    fn who_finds_nobody_looks_again_within_seconds_but_not_at_once() {
+        let backoff = Backoff::default();
+        for n in 1..1000 {
+            let wait = backoff.draw_unreached(n).as_millis();
+            assert!((500..=5000).contains(&wait), "{n}: {wait} ms");
+        }
+        let quick = Backoff {
+            first: Duration::from_millis(10),
+            most: Duration::from_millis(50),
+            ..backoff
+        };
+        assert!(quick.draw_unreached(100) <= quick.most);
     }
 }

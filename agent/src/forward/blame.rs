@@ -38,8 +38,11 @@ impl Blame {
 
     /// Books a failure. It counts against the batch if another passed since the last one; also if
     /// nobody else tried meanwhile and the answer was about this batch. It doesn't if others tried
-    /// and failed as well, nor while the batch is in other hands.
+    /// and failed as well, nor while the batch is in other hands, nor if nobody was reached.
     pub(super) fn failed(&mut self, now: Tally, about: About) {
+        if about == About::Way {
+            return;
+        }
         let passed = now.delivered > self.seen.delivered;
         let nobody_else = now.tries <= self.seen.tries + 1 && about == About::Batch;
         self.others_passed |= passed;
@@ -97,6 +100,15 @@ mod tests {
         blame.failed(tally(1, 2002), About::Batch);
         assert!(!blame.is_poison(20));
         assert_eq!(blame.failures(), 1001);
+    }
+
+    #[test]
+    fn a_link_that_comes_and_goes_is_not_the_fault_of_a_batch() {
+        let mut blame = Blame::new(tally(0, 0), 0);
+        for n in 1..=1000 {
+            blame.failed(tally(n, 2 * n), About::Way);
+        }
+        assert!(!blame.is_poison(20));
     }
 
     #[test]

@@ -189,6 +189,14 @@ impl Shared {
         standing: &Standing,
     ) -> Next {
         debug!(batch.id = %lease.name(), reason, "not delivered");
+        if about == About::Way {
+            self.say_once(&Trouble::Waiting {
+                reason: reason.clone(),
+            });
+            pass.unreached(reason.clone());
+            lease.settle(&Delivery::Busy { after, reason });
+            return Next::Done;
+        }
         if standing.is_poison {
             let tries = standing.failures;
             let words = format!("failed {tries} times while others passed; last: {reason}");
@@ -201,6 +209,7 @@ impl Shared {
         let steps_aside = match about {
             About::Batch | About::Hands => standing.waiting < DEFERRED,
             About::Peer => standing.failures >= PATIENT_TRIES && standing.waiting < MOST_ASIDE,
+            About::Way => false,
         };
         if about == About::Peer || !steps_aside {
             self.say_once(&Trouble::Waiting {

@@ -22,6 +22,29 @@ pub(super) fn delivery(error: &(dyn Error + 'static)) -> Delivery {
     }
 }
 
+/// Whether no connection came about at all: a name that is not found, no way there, nobody who
+/// listens. A handshake that failed has reached somebody; one that was not answered in time counts
+/// as an attempt to connect, which from here looks the same as a hole in the network, and which by
+/// its length spares a peer that is merely slow.
+pub(super) fn reached_nobody(error: &reqwest::Error) -> bool {
+    error.is_connect() && (error.is_timeout() || error.is_dns() || has_no_way(error))
+}
+
+fn has_no_way(error: &(dyn Error + 'static)) -> bool {
+    let kinds = [
+        io::ErrorKind::ConnectionRefused,
+        io::ErrorKind::HostUnreachable,
+        io::ErrorKind::NetworkUnreachable,
+        io::ErrorKind::NetworkDown,
+        io::ErrorKind::AddrNotAvailable,
+        io::ErrorKind::TimedOut,
+    ];
+    causes(error)
+        .into_iter()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| kinds.contains(&cause.kind()))
+}
+
 /// The error and everything below it. `io::Error` hides its cause from `source`.
 fn causes<'e>(error: &'e (dyn Error + 'static)) -> Vec<&'e (dyn Error + 'static)> {
     let mut causes = Vec::new();

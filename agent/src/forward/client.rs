@@ -51,6 +51,8 @@ pub enum About {
     Batch,
     /// Who else has this batch in hand: no fault of the batch, and others may pass meanwhile.
     Hands,
+    /// The way to the peer: no connection came about, so nobody was asked.
+    Way,
 }
 
 /// The one HTTP client of the agent.
@@ -231,11 +233,18 @@ impl Client {
                 self.saw_rate(sent_bytes, elapsed);
                 self.judge(coding, id, response, sent_bytes)
             }
-            Some(Err(error)) => Answer {
-                delivery: cause::delivery(&error.without_url()),
-                about: About::Peer,
-                sent_bytes,
-            },
+            Some(Err(error)) => {
+                let about = if cause::reached_nobody(&error) {
+                    About::Way
+                } else {
+                    About::Peer
+                };
+                Answer {
+                    delivery: cause::delivery(&error.without_url()),
+                    about,
+                    sent_bytes,
+                }
+            }
             None => {
                 // The link may have become slower than it was.
                 let slower = self.known.bytes_per_second.load(Relaxed) / 2;

@@ -2,7 +2,12 @@
 //!
 //! While the peer answers, everybody may pass. Once it doesn't, the gate closes for a back-off;
 //! then one batch goes as a probe, and only its success opens the gate again. So an outage costs
-//! one request at a time, not one for each slot, and a fleet comes back spread out.
+//! one request at a time, not one for each slot, and a fleet comes back spread out: after the probe
+//! two go at once, and one more for each success, until all slots are in use again.
+//!
+//! A peer that says it has no time is left alone for longer and longer, up to a minute. Where no
+//! connection comes about nobody is troubled by the next try, so that comes within seconds however
+//! long the outage: otherwise the first half minute of every link's life would pass in waiting.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +17,11 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Backoff, backoff::fraction};
+
+/// Requests at once after the gate was closed; each success adds one.
+const FIRST_WINDOW: usize = 2;
+/// No configuration has more slots: from here on the window is no bound.
+const WIDE: usize = 64;
 
 /// What keeps the gate closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +59,14 @@ pub struct Pace {
 #[derive(Debug)]
 struct State {
     gate: Gate,
-    /// In a row, without one success between.
+    /// Answers, or broken exchanges, without one success between.
     failures: u32,
+    /// The same for tries that reached nobody. A peer that is restarted and has no time yet is not
+    /// left alone for the sake of an outage before.
+    unreached: u32,
+    /// Requests that may be under way at once; no bound from [`WIDE`] on.
+    window: usize,
+    under_way: usize,
     trouble: Option<Trouble>,
     /// Grows whenever the gate closes: requests that were under way then don't close it again.
     generation: u64,
@@ -70,6 +86,9 @@ impl Pace {
             state: Mutex::new(State {
                 gate: Gate::Open,
                 failures: 0,
+                unreached: 0,
+                window: WIDE,
+                under_way: 0,
                 trouble: None,
                 generation: 0,
             }),
@@ -89,13 +108,13 @@ impl Pace {
             let wait = {
                 let mut state = self.lock();
                 match state.gate {
-                    Gate::Open => return self.pass(&state, false),
+                    Gate::Open if state.has_room() => return self.pass(&mut state, false),
                     Gate::Closed { until } if until <= Instant::now() => {
                         state.gate = Gate::Probing;
-                        return self.pass(&state, true);
+                        return self.pass(&mut state, true);
                     }
                     Gate::Closed { until } => Some(until),
-                    Gate::Probing => None,
+                    Gate::Open | Gate::Probing => None,
                 }
             };
             match wait {
@@ -118,9 +137,8 @@ impl Pace {
     /// sent before says nothing any more.
     pub fn reset(&self) {
         let mut state = self.lock();
-        state.gate = Gate::Open;
-        state.failures = 0;
-        state.trouble = None;
+        state.open();
+        state.window = WIDE;
         state.generation += 1;
         drop(state);
         self.changed.notify_waiters();
@@ -136,7 +154,8 @@ impl Pace {
         state.trouble.clone().map(|trouble| (trouble, left))
     }
 
-    fn pass(&self, state: &State, probe: bool) -> Pass<'_> {
+    fn pass(&self, state: &mut State, probe: bool) -> Pass<'_> {
+        state.under_way += 1;
         Pass {
             pace: self,
             generation: state.generation,
@@ -149,18 +168,34 @@ impl Pace {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn close(&self, pass: &Pass<'_>, trouble: Trouble, wait: impl FnOnce(u32) -> Duration) {
+    fn close(&self, pass: &Pass<'_>, why: &Why, trouble: Trouble) {
         let mut state = self.lock();
         if pass.generation == state.generation {
-            state.failures = state.failures.saturating_add(1);
+            let wait = match why {
+                Why::Unreached => {
+                    state.unreached = state.unreached.saturating_add(1);
+                    self.backoff.draw_unreached(state.unreached)
+                }
+                Why::Failed(after) => {
+                    state.failures = state.failures.saturating_add(1);
+                    self.backoff.draw(state.failures, *after)
+                }
+                // Nobody asks for parked data: a fleet with one wrong token need not knock in step.
+                Why::Parked => self.parked_for.mul_f64(0.75 + 0.5 * fraction()),
+            };
             state.generation += 1;
+            state.window = FIRST_WINDOW;
             state.gate = Gate::Closed {
-                until: Instant::now() + wait(state.failures),
+                until: Instant::now() + wait,
             };
             state.trouble = Some(trouble);
         } else if let Gate::Closed { until } = state.gate {
             // Sent before the gate closed: the same trouble, but perhaps a later time to come.
-            let later = Instant::now() + wait(0);
+            let after = match why {
+                Why::Failed(Some(after)) => *after,
+                Why::Failed(None) | Why::Unreached | Why::Parked => Duration::ZERO,
+            };
+            let later = Instant::now() + after;
             state.gate = Gate::Closed {
                 until: until.max(later),
             };
@@ -168,6 +203,30 @@ impl Pace {
         }
         drop(state);
         self.changed.notify_waiters();
+    }
+}
+
+/// Why the gate closes.
+#[derive(Clone, Copy, Debug)]
+enum Why {
+    /// No connection came about.
+    Unreached,
+    /// The peer has no time, and may have said until when; or the exchange broke.
+    Failed(Option<Duration>),
+    /// Somebody must act.
+    Parked,
+}
+
+impl State {
+    fn open(&mut self) {
+        self.gate = Gate::Open;
+        self.failures = 0;
+        self.unreached = 0;
+        self.trouble = None;
+    }
+
+    fn has_room(&self) -> bool {
+        self.window >= WIDE || self.under_way < self.window
     }
 }
 
@@ -187,49 +246,52 @@ impl Pass<'_> {
         self.probe
     }
 
-    /// The peer does its work: everybody may pass.
+    /// The peer does its work: others may pass, more of them with each success.
     pub fn succeeded(mut self) {
         self.probe = false;
         let mut state = self.pace.lock();
-        state.gate = Gate::Open;
-        state.failures = 0;
-        state.trouble = None;
+        if matches!(state.gate, Gate::Open) {
+            state.window = (state.window + 1).min(WIDE);
+        }
+        state.open();
         drop(state);
         self.pace.changed.notify_waiters();
+    }
+
+    /// No connection came about.
+    pub fn unreached(mut self, reason: String) {
+        self.probe = false;
+        let trouble = Trouble::Waiting { reason };
+        self.pace.close(&self, &Why::Unreached, trouble);
     }
 
     /// The peer doesn't answer or has no time; `after` is what it asked for.
     pub fn failed(mut self, after: Option<Duration>, reason: String) {
         self.probe = false;
-        let backoff = self.pace.backoff;
         let trouble = Trouble::Waiting { reason };
-        self.pace.close(&self, trouble, |failures| match failures {
-            0 => after.unwrap_or(Duration::ZERO),
-            n => backoff.draw(n, after),
-        });
+        self.pace.close(&self, &Why::Failed(after), trouble);
     }
 
     /// The peer will not take anything before somebody has acted.
     pub fn parked(mut self, reason: String) {
         self.probe = false;
-        let parked_for = self.pace.parked_for;
         let trouble = Trouble::Parked { reason };
-        // Nobody asks for parked data: a fleet with one wrong token need not knock in step.
-        let spread = parked_for.mul_f64(0.75 + 0.5 * fraction());
-        self.pace.close(&self, trouble, |_| spread);
+        self.pace.close(&self, &Why::Parked, trouble);
     }
 }
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        if self.probe {
-            let mut state = self.pace.lock();
-            if matches!(state.gate, Gate::Probing) {
-                state.gate = Gate::Closed {
-                    until: Instant::now(),
-                };
-            }
-            drop(state);
+        let mut state = self.pace.lock();
+        state.under_way -= 1;
+        if self.probe && matches!(state.gate, Gate::Probing) {
+            state.gate = Gate::Closed {
+                until: Instant::now(),
+            };
+        }
+        let somebody_may_wait = self.probe || state.window < WIDE;
+        drop(state);
+        if somebody_may_wait {
             self.pace.changed.notify_waiters();
         }
     }
@@ -266,6 +328,61 @@ mod tests {
         probe.succeeded();
         assert!(passes(&pace).await);
         assert_eq!(pace.trouble(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_long_outage_the_peer_is_found_within_seconds() {
+        let pace = pace();
+        for _ in 0..200 {
+            let before = Instant::now();
+            let pass = pace.enter().await;
+            assert!(before.elapsed() <= Duration::from_secs(5));
+            pass.unreached("connection refused".to_owned());
+            assert!(!passes(&pace).await, "nobody hammers");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_without_time_is_spared_for_longer_and_an_outage_before_does_not_count() {
+        let pace = pace();
+        for _ in 0..50 {
+            pace.enter().await.unreached("no route".to_owned());
+        }
+        pace.enter().await.failed(None, "HTTP 503".to_owned());
+        let before = Instant::now();
+        let mut pass = pace.enter().await;
+        assert!(before.elapsed() <= Duration::from_secs(1), "first failure");
+        let mut waits = Vec::new();
+        for _ in 0..50 {
+            pass.failed(None, "HTTP 503".to_owned());
+            let before = Instant::now();
+            pass = pace.enter().await;
+            waits.push(before.elapsed());
+        }
+        assert!(waits.iter().any(|wait| *wait > Duration::from_secs(20)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_an_outage_the_peer_gets_few_requests_at_first_and_then_more() {
+        let pace = pace();
+        pace.enter().await.unreached("no route".to_owned());
+        pace.enter().await.succeeded();
+        let mut at_once = Vec::new();
+        for _ in 0..5 {
+            let mut round = Vec::new();
+            while let Ok(pass) = tokio::time::timeout(Duration::from_millis(1), pace.enter()).await
+            {
+                round.push(pass);
+                if round.len() > 2 * WIDE {
+                    break;
+                }
+            }
+            at_once.push(round.len());
+            for pass in round {
+                pass.succeeded();
+            }
+        }
+        assert_eq!(at_once, [2, 4, 8, 16, 32]);
     }
 
     #[tokio::test(start_paused = true)]

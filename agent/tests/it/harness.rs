@@ -76,6 +76,7 @@ impl Site {
                 backoff: Backoff {
                     first: Duration::from_millis(10),
                     most: Duration::from_millis(50),
+                    unreached: Duration::from_millis(50),
                 },
                 parked_for: Duration::from_millis(50),
                 look_at_files: Duration::from_millis(50),

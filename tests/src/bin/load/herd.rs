@@ -110,7 +110,10 @@ async fn stampede(options: HerdOptions) -> anyhow::Result<()> {
     say(&format!(
         "projects were done after {:.1?}; refused {:?} times",
         tally.finished(started),
-        tally.refused.each_ref().map(|refused| refused.load(Relaxed))
+        tally
+            .refused
+            .each_ref()
+            .map(|refused| refused.load(Relaxed))
     ));
     say(&format!(
         "shares until the first project was done: {percent:?} % (target: 16 % or more each)"
