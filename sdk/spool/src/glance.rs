@@ -90,10 +90,13 @@ impl Glance {
     /// Looks at the spool in `dir`.
     pub fn at(dir: &Path) -> Result<Self, SpoolError> {
         let disk = Directory::existing(dir);
-        let names = disk.list().map_err(|error| SpoolError::Disk {
-            doing: "listing the spool's directory",
-            source: Arc::new(error),
-        })?;
+        let names = match disk.list() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            listed => listed.map_err(|error| SpoolError::Disk {
+                doing: "listing the spool's directory",
+                source: Arc::new(error),
+            })?,
+        };
         if !names.iter().any(|name| name == STATE) {
             return Err(SpoolError::None {
                 dir: dir.to_owned(),
