@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::config::OnError;
+
 /// Lines about one processor's failures: one in so long, with how many there were.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
@@ -34,6 +36,8 @@ pub struct PluginStats {
     pub busy: Duration,
     /// The last failure's words.
     pub last_error: Option<String>,
+    /// What happens to data that it fails on.
+    pub on_error: OnError,
     /// Whether it is called.
     pub state: PluginState,
 }
@@ -62,6 +66,8 @@ pub(crate) struct Account {
     dropped_items: AtomicU64,
     quarantined_items: AtomicU64,
     busy_ns: AtomicU64,
+    /// Failures, batches of which it could not take all, and those that it did not see while off.
+    troubles: AtomicU64,
     last: Mutex<Last>,
 }
 
@@ -96,6 +102,7 @@ impl Account {
 
     /// As [`Account::failed`], for what is no failure of a batch.
     pub(crate) fn noted(&self, words: &str, now: Duration) -> Option<u64> {
+        self.troubles.fetch_add(1, Ordering::Relaxed);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.error = Some(words.to_owned());
         if last.line.is_some_and(|line| now < line + LINE_EVERY) {
@@ -104,6 +111,16 @@ impl Account {
         }
         last.line = Some(now);
         Some(std::mem::take(&mut last.unsaid))
+    }
+
+    /// A batch met it while it was off.
+    pub(crate) fn passed_by(&self) {
+        self.troubles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often anything went wrong, be it with a single record.
+    pub(crate) fn troubles(&self) -> u64 {
+        self.troubles.load(Ordering::Relaxed)
     }
 
     /// The counters; what else there is to say is the caller's.

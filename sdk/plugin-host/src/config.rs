@@ -45,9 +45,10 @@ impl ProcessorConfig {
 }
 
 /// What happens to a batch whose processor failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnError {
     /// Refuse it to the sender with a retryable answer; never forward it unprocessed.
+    #[default]
     Closed,
     /// Pass it on unchanged.
     Open,
@@ -55,6 +56,18 @@ pub enum OnError {
     Drop,
     /// Pass it on without the columns that the plugin may write.
     Strip,
+}
+
+impl OnError {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::Drop => "drop",
+            Self::Strip => "strip",
+        }
+    }
 }
 
 /// Bounds of one plugin.

@@ -36,9 +36,11 @@ mod project;
 mod readers;
 mod redact;
 mod registry;
+mod rehearsal;
 mod salvage;
 mod scan;
 mod sheet;
+mod steps;
 mod value;
 mod view;
 

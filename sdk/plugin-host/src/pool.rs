@@ -106,6 +106,18 @@ impl Pool {
         answer
     }
 
+    /// Instances that keep state begin anew.
+    pub(crate) fn renew(&self, engine: &Engine) -> Result<(), Failure> {
+        if self.single {
+            let instance = self.start(engine, None)?;
+            *self.idle() = Idle {
+                instances: vec![instance],
+                saved: None,
+            };
+        }
+        Ok(())
+    }
+
     fn start(&self, engine: &Engine, saved: Option<&[u8]>) -> Result<Instance, Failure> {
         self.started.fetch_add(1, Ordering::Relaxed);
         let mut instance = Instance::new(engine, &self.loaded, &self.shared, &self.limits)?;

@@ -60,13 +60,12 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Processor {
-    /// The error names file and remedy. `account`: that of a processor of this name before.
+    /// The error names file and remedy.
     pub(crate) fn load(
         config: &ProcessorConfig,
         engine: &Engine,
         cache: Option<&Cache>,
         clock: &Arc<dyn Clock>,
-        account: Option<Arc<Account>>,
     ) -> Result<Self, String> {
         let (name, file) = (&config.name, config.plugin.display());
         let named = |error: String| format!("processor {name:?}: {error}");
@@ -118,7 +117,7 @@ impl Processor {
             on_error,
             pool: Pool::new(loaded, json, config.limits, shared, single, instance),
             breaker: Breaker::default(),
-            account: account.unwrap_or_default(),
+            account: Arc::default(),
             clock: Arc::clone(clock),
         })
     }
@@ -145,6 +144,22 @@ impl Processor {
         &self.account
     }
 
+    /// From here on it counts: under the account of those that had its name before, with instances
+    /// that have seen nothing yet.
+    pub(crate) fn begin(
+        &mut self,
+        account: Option<Arc<Account>>,
+        engine: &Engine,
+    ) -> Result<(), String> {
+        self.account = account.unwrap_or_default();
+        self.breaker = Breaker::default();
+        let renewed = self.pool.renew(engine);
+        renewed.map_err(|failure| {
+            let (name, words) = (self.name(), failure.words());
+            format!("processor {name:?} does not start a second time: {words}")
+        })
+    }
+
     pub(crate) fn limits(&self) -> &PluginLimits {
         &self.config.limits
     }
@@ -168,6 +183,7 @@ impl Processor {
             plugin: self.plugin.clone(),
             sha256: self.sha256.clone(),
             instances: self.pool.started(),
+            on_error: self.on_error,
             trips: self.breaker.trips(),
             state: off.map_or(PluginState::Running, |off| PluginState::Off {
                 retry_in: off.retry_in,
@@ -193,6 +209,7 @@ impl Processor {
 
     fn step(&self, sheet: &mut Sheet, turn: Turn<'_>) -> Fate {
         if let Err(off) = self.breaker.admit(self.now()) {
+            self.account.passed_by();
             tracing::debug!(
                 processor = self.name(),
                 "processor {} is off for {:?}: {}",

@@ -1,0 +1,200 @@
+//! The processors in order, and what a batch meets on its way through them.
+
+use std::sync::Arc;
+
+use petrel_wire::{Batch, Limits, Signal};
+
+use crate::cache::Cache;
+use crate::chain::{PluginError, Reloaded, Verdict};
+use crate::config::ProcessorConfig;
+use crate::emit::{Emitted, emit};
+use crate::engine::Engine;
+use crate::pool::Handover;
+use crate::processor::{Fate, Processor, Turn};
+use crate::project::project;
+use crate::readers::Readers;
+use crate::rehearsal::{Recent, rehearse};
+use crate::sheet::Sheet;
+use crate::view::Stamper;
+
+/// A part has at most two million elements, and answers add some hundred thousand: with limits made
+/// for so many items they need not be counted.
+const ITEMS_FOR_ANY_PART: u32 = 80_000;
+
+/// What a batch meets, from beginning to end.
+#[derive(Debug, Default)]
+pub(crate) struct Steps {
+    pub(crate) processors: Vec<Arc<Processor>>,
+    /// By signal.
+    readers: [Option<Readers>; 3],
+    /// There is one if there are processors.
+    engine: Option<Arc<Engine>>,
+}
+
+/// What stays when processors are replaced.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) limits: Limits,
+    pub(crate) stamper: Stamper,
+    pub(crate) recent: Recent,
+}
+
+impl Steps {
+    /// Those of `configs`, where nothing has changed the very same as in `old`.
+    pub(crate) fn load(
+        configs: &[ProcessorConfig],
+        old: &Self,
+        cache: Option<&Cache>,
+        ground: &Ground,
+    ) -> Result<(Self, Reloaded), PluginError> {
+        let memory = configs.iter().map(|config| config.limits.memory_bytes);
+        let Some(memory) = memory.max() else {
+            return Ok((Self::default(), Reloaded::default()));
+        };
+        let engine = match &old.engine {
+            Some(engine) => Arc::clone(engine),
+            None => Arc::new(Engine::new(memory).map_err(PluginError)?),
+        };
+        let mut processors = Vec::<Arc<Processor>>::with_capacity(configs.len());
+        let mut reloaded = Reloaded::default();
+        for config in configs {
+            if processors.iter().any(|one| one.name() == config.name) {
+                let name = &config.name;
+                return Err(PluginError(format!("two processors are called {name:?}")));
+            }
+            let before = old.processors.iter().find(|one| one.name() == config.name);
+            if let Some(same) = before.filter(|before| before.is(config)) {
+                processors.push(Arc::clone(same));
+                reloaded.kept += 1;
+                continue;
+            }
+            let processor = Processor::load(config, &engine, cache, ground.stamper.clock());
+            let rehearsed = processor.and_then(|new| rehearse(new, &engine, ground));
+            let mut processor = rehearsed.map_err(PluginError)?;
+            let account = before.map(|before| Arc::clone(before.account()));
+            processor.begin(account, &engine).map_err(PluginError)?;
+            processors.push(Arc::new(processor));
+            reloaded.loaded += 1;
+        }
+        Ok((Self::of(processors, engine), reloaded))
+    }
+
+    pub(crate) fn of(processors: Vec<Arc<Processor>>, engine: Arc<Engine>) -> Self {
+        let plans: Vec<_> = processors
+            .iter()
+            .map(|one| Arc::clone(one.plan()))
+            .collect();
+        Self {
+            readers: Signal::ALL.map(|signal| Readers::new(signal, &plans)),
+            processors,
+            engine: Some(engine),
+        }
+    }
+
+    /// How often anything went wrong so far.
+    pub(crate) fn troubles(&self) -> u64 {
+        let accounts = self.processors.iter().map(|one| one.account());
+        accounts.map(|account| account.troubles()).sum()
+    }
+
+    /// Hands state from the old processors to those that follow them under their names. While the
+    /// handovers live, nobody calls either.
+    pub(crate) fn take_over<'a>(&'a self, old: &'a Self) -> Vec<Handover<'a>> {
+        let Some(engine) = &self.engine else {
+            return Vec::new();
+        };
+        let heirs = self.processors.iter().filter_map(|heir| {
+            let older = old
+                .processors
+                .iter()
+                .find(|one| one.name() == heir.name())?;
+            (!Arc::ptr_eq(older, heir)).then_some((older, heir))
+        });
+        heirs
+            .filter_map(|(older, heir)| heir.pool().take_over(older.pool(), engine))
+            .collect()
+    }
+
+    fn readers(&self, signal: Signal) -> Option<&Readers> {
+        let mut readers = self.readers.iter().flatten();
+        readers.find(|readers| readers.signal == signal)
+    }
+
+    /// Runs a batch, or a part of one, through all of them.
+    pub(crate) fn process(&self, batch: Batch, ground: &Ground) -> Verdict {
+        let readers = self.readers(batch.signal());
+        let Some((engine, readers)) = self.engine.as_deref().zip(readers) else {
+            return Verdict::Kept { batch, dropped: 0 };
+        };
+        let seed = ground.stamper.stamp().seed;
+        let mut sheet = project(&batch, readers, seed).map_err(|error| error.to_string());
+        let mut all_dropped = 0;
+        let mut last_editor = None;
+        for (processor, place) in self.processors.iter().zip(0..) {
+            if !processor.takes(batch.signal()) {
+                continue;
+            }
+            let turn = Turn {
+                engine,
+                readers,
+                stamper: &ground.stamper,
+                place,
+                items: batch.items(),
+                depth: ground.limits.depth,
+            };
+            let answers = sheet.as_ref().map_or(0, |sheet| sheet.answers);
+            let by = || processor.name().to_owned();
+            match processor.process(sheet.as_mut().map_err(|words| words.as_str()), turn) {
+                Fate::Kept(dropped) => {
+                    all_dropped += u32::try_from(dropped).unwrap_or(u32::MAX);
+                }
+                Fate::Dropped => return Verdict::Dropped { by: by() },
+                Fate::Refused(reason) => return Verdict::Refused { by: by(), reason },
+            }
+            let is_edited = |sheet: &Sheet| sheet.answers != answers;
+            if last_editor.is_none() || sheet.as_ref().is_ok_and(is_edited) {
+                last_editor = Some(processor);
+            }
+        }
+        match (sheet, last_editor) {
+            (Ok(sheet), Some(editor)) if sheet.is_changed => {
+                ground.finish(&sheet, all_dropped, editor, &batch)
+            }
+            _ => Verdict::Kept {
+                batch,
+                dropped: all_dropped,
+            },
+        }
+    }
+}
+
+impl Ground {
+    /// Values are checked where plugins write them, and the host writes the rest, so what comes out
+    /// is well-formed. Only limits that many edits could pass together are checked here, by reading
+    /// it all where that cannot be told otherwise.
+    fn finish(&self, sheet: &Sheet, dropped: u32, editor: &Processor, batch: &Batch) -> Verdict {
+        let Emitted { bytes, is_nested } = emit(sheet);
+        let items = batch.items() - dropped;
+        let made = sheet.made_columns();
+        let within = !is_nested
+            && bytes.len() <= self.limits.request_bytes
+            && (made == 0
+                || (sheet.most_attributes + made <= self.limits.attributes as usize
+                    && self.limits.items >= ITEMS_FOR_ANY_PART));
+        if within {
+            let batch = batch.edited(bytes.into(), items);
+            return Verdict::Kept { batch, dropped };
+        }
+        let checked = Batch::from_protobuf(sheet.signal, bytes.into(), &self.limits);
+        let words = match checked {
+            Ok(batch) if batch.items() == items => return Verdict::Kept { batch, dropped },
+            Ok(_) => "its edits changed the number of items".into(),
+            Err(error) => format!("its edits do not fit: {error}"),
+        };
+        editor.report(&words, sheet.records());
+        Verdict::Refused {
+            by: editor.name().to_owned(),
+            reason: format!("processor {} failed; try again", editor.name()),
+        }
+    }
+}
