@@ -41,6 +41,11 @@ impl Dictionary {
         self.starts.len().saturating_sub(1)
     }
 
+    /// All strings, back to back.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Bytes of all strings together.
     pub(crate) fn bytes_len(&self) -> usize {
         self.bytes.len()

@@ -1,5 +1,6 @@
 //! What guests may call: `log` and `accel`. Nothing here blocks, and nothing trusts its arguments.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::patterns::PatternSet;
 use crate::plan::Plan;
 use crate::redact::Redaction;
 use crate::registry::{ALL_SLOTS, access, code};
+use crate::scrub::without_data;
 use crate::view::{Codes, ColumnView as _, View};
 
 /// Lines that a processor may log in a second, and how long each may be.
@@ -69,7 +71,8 @@ impl Shared {
         Ok(set)
     }
 
-    fn log(&self, level: u8, message: &str) {
+    /// `batch`: the one in hand, if there is one.
+    fn log(&self, level: u8, message: &str, batch: Option<&Work>) {
         let second = self.clock.monotonic().as_secs();
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.second != second {
@@ -93,6 +96,7 @@ impl Shared {
         lines.written += 1;
         drop(lines);
         let (plugin, said) = (&self.name, printable(message));
+        let said = batch.map_or(Cow::Borrowed(said.as_str()), |work| work.scrubbed(&said));
         match level {
             0 | 1 => tracing::trace!(plugin, "{plugin} says: {said}"),
             2 => tracing::debug!(plugin, "{plugin} says: {said}"),
@@ -225,6 +229,15 @@ impl Work {
         Ok((0..count).filter(|code| held[*code as usize]).collect())
     }
 
+    /// What the plugin says about this batch, without what it was shown of it.
+    pub(crate) fn scrubbed<'a>(&self, said: &'a str) -> Cow<'a, str> {
+        if self.plan.want_dict {
+            without_data(said, &self.dictionary)
+        } else {
+            Cow::Borrowed(said)
+        }
+    }
+
     /// The string of one of the guest's codes.
     fn text(&self, code: u32) -> &[u8] {
         let code = self.codes.to_sheet(code);
@@ -258,7 +271,11 @@ impl types::Host for HostState {}
 
 impl log::Host for HostState {
     fn write(&mut self, level: u8, message: String) -> wasmtime::Result<()> {
-        self.shared.log(level, &message);
+        let work = match &self.phase {
+            Phase::Process(work) => Some(work),
+            _ => None,
+        };
+        self.shared.log(level, &message, work);
         Ok(())
     }
 }

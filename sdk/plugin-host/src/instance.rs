@@ -142,11 +142,19 @@ impl Instance {
                 .call_process(store, &view.batch)
         });
         let phase = std::mem::take(&mut self.store.data_mut().phase);
-        let edits = answer.and_then(|answer| answer.map_err(|error| answered(&error)));
-        match phase {
-            Phase::Process(work) => (edits, Some(work)),
-            _ => (edits, None),
-        }
+        let Phase::Process(work) = phase else {
+            return (Err(Failure::Died("the host lost the batch".into())), None);
+        };
+        let edits = answer.and_then(|answer| {
+            answer.map_err(|error| match answered(&error) {
+                Failure::Answered { words, retryable } => Failure::Answered {
+                    words: work.scrubbed(&words).into_owned(),
+                    retryable,
+                },
+                other => other,
+            })
+        });
+        (edits, Some(work))
     }
 
     /// What it wants its successor to know; nothing is none.

@@ -39,6 +39,7 @@ mod registry;
 mod rehearsal;
 mod salvage;
 mod scan;
+mod scrub;
 mod sheet;
 mod steps;
 mod value;

@@ -13,3 +13,4 @@ mod load;
 mod otlp;
 mod redact;
 mod reload;
+mod zoo;
