@@ -80,10 +80,12 @@ check-ui: $(UI_DEPS)
 test-ui: $(UI_STAMP)
 	cd $(UI) && npm run --silent test && npm run --silent e2e
 
-# The SDK for JavaScript without a runtime; what it does with one is in tests/tests/it/guests.rs.
-test-sdk: $(UI_DEPS)
+# The SDKs of other languages without a host; what they do in one is in tests/tests/it/guests.rs.
+test-sdk: $(UI_DEPS) | target/stamps/prepared-test
 	cd sdk/javascript && node --test test/*.test.js
 	$(UI)/node_modules/.bin/tsc --project sdk/javascript/test
+	cd sdk/go && test -z "$$(gofmt -l .)" && go vet ./... && go test ./...
+	cd sdk/python && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover test
 
 # Binaries and tests together: the same features for all, so nothing is compiled twice.
 binaries: prepare-test $(ENGINE) $(UI_STAMP)

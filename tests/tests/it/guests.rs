@@ -44,6 +44,22 @@ fn a_newcomer_with_javascript_gets_there_as_well() -> anyhow::Result<()> {
     newcomer.runs_it()
 }
 
+#[test]
+fn a_newcomer_with_go_gets_there_with_nothing_but_go() -> anyhow::Result<()> {
+    let newcomer = Newcomer::follow("sdk/go/README.md")?;
+    newcomer.wrote("go", "main.go")?;
+    newcomer.heard(&["read+write   record     attributes greeting"])?;
+    newcomer.runs_it()
+}
+
+#[test]
+fn a_newcomer_with_python_gets_there_too() -> anyhow::Result<()> {
+    let newcomer = Newcomer::follow("sdk/python/README.md")?;
+    newcomer.wrote("python", "src/plugin.py")?;
+    newcomer.heard(&["read+write   record     attributes greeting"])?;
+    newcomer.runs_it()
+}
+
 /// Somebody with a README and an empty directory.
 struct Newcomer {
     readme: String,
@@ -70,7 +86,7 @@ impl Newcomer {
                 newcomer.heard += &said;
             }
         }
-        newcomer.heard(&["ok     first\n1 case\n", "shout 0.1.0 -> ", "\"HELLO\""])?;
+        newcomer.heard(&["ok     first\n1 case\n", " -> ", "\"HELLO\""])?;
         Ok(newcomer)
     }
 

@@ -15,7 +15,14 @@ use super::test::differences;
 /// and works where notifications do not: on network file systems and in containers.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// What builds make, and what is not ours to watch.
-const UNWATCHED: [&str; 4] = ["target", "node_modules", ".git", "dist"];
+const UNWATCHED: [&str; 6] = [
+    "target",
+    "node_modules",
+    ".git",
+    "dist",
+    ".venv",
+    "__pycache__",
+];
 
 /// Watches `dir` until it is interrupted.
 pub(crate) fn run(dir: &Path, paint: Paint, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! `petrel plugin new`: a directory that builds, runs and has a test.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -13,6 +14,37 @@ use super::sdk;
 pub(crate) enum Language {
     Rust,
     Javascript,
+    Go,
+    Python,
+}
+
+impl Language {
+    fn files(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Rust => &RUST,
+            Self::Javascript => &JAVASCRIPT,
+            Self::Go => &GO,
+            Self::Python => &PYTHON,
+        }
+    }
+
+    /// What an SDK's directory is known by.
+    fn sdk_has(self) -> &'static str {
+        match self {
+            Self::Rust => "Cargo.toml",
+            Self::Javascript => "package.json",
+            Self::Go => "go.mod",
+            Self::Python => "petrel_plugin/build.py",
+        }
+    }
+
+    /// Where the copy of its SDK goes. To Go, `vendor` means something else.
+    fn copy(self) -> &'static str {
+        match self {
+            Self::Go => "petrel-plugin",
+            Self::Rust | Self::Javascript | Self::Python => "vendor/petrel-plugin",
+        }
+    }
 }
 
 macro_rules! template {
@@ -43,6 +75,29 @@ const JAVASCRIPT: [(&str, &str); 8] = template![
     "javascript/test/plugin.test.js" as "test/plugin.test.js",
 ];
 
+const GO: [(&str, &str); 8] = template![
+    "go/README.md" as "README.md",
+    "go/cases/first/config.json" as "cases/first/config.json",
+    "go/cases/first/expected.otlp.json" as "cases/first/expected.otlp.json",
+    "go/cases/first/input.otlp.json" as "cases/first/input.otlp.json",
+    "go/gitignore" as ".gitignore",
+    "go/go.mod" as "go.mod",
+    "go/main.go" as "main.go",
+    "go/main_test.go" as "main_test.go",
+];
+
+const PYTHON: [(&str, &str); 9] = template![
+    "python/README.md" as "README.md",
+    "python/cases/first/config.json" as "cases/first/config.json",
+    "python/cases/first/expected.otlp.json" as "cases/first/expected.otlp.json",
+    "python/cases/first/input.otlp.json" as "cases/first/input.otlp.json",
+    "python/gitignore" as ".gitignore",
+    "python/pyproject.toml" as "pyproject.toml",
+    "python/requirements.txt" as "requirements.txt",
+    "python/src/plugin.py" as "src/plugin.py",
+    "python/test/test_plugin.py" as "test/test_plugin.py",
+];
+
 /// Makes the directory `name`.
 pub(crate) fn run(name: &str, language: Language, sdk: Option<&Path>) -> anyhow::Result<String> {
     check(name)?;
@@ -50,24 +105,18 @@ pub(crate) fn run(name: &str, language: Language, sdk: Option<&Path>) -> anyhow:
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!("{name} is there already; choose another name, or remove it");
     }
-    let manifest = match language {
-        Language::Rust => "Cargo.toml",
-        Language::Javascript => "package.json",
-    };
     let sdk = match sdk {
-        Some(path) => fs::canonicalize(path.join(manifest))
-            .ok()
-            .and_then(|manifest| manifest.parent().map(|parent| parent.display().to_string()))
-            .with_context(|| format!("--sdk: {} has no {manifest}", path.display()))?,
+        Some(path) => elsewhere(path, language, dir)?,
         None => {
-            let copy = "vendor/petrel-plugin";
-            sdk::vendor(language, &dir.join(copy))?;
-            copy.into()
+            sdk::vendor(language, &dir.join(language.copy()))?;
+            language.copy().to_owned()
         }
     };
     let sdk = match language {
-        Language::Rust => sdk,
+        Language::Rust | Language::Python => sdk,
         Language::Javascript => format!("file:{sdk}"),
+        Language::Go if sdk.starts_with('/') => sdk,
+        Language::Go => format!("./{sdk}"),
     };
     let words = [
         ("{{name}}", name.to_owned()),
@@ -75,14 +124,10 @@ pub(crate) fn run(name: &str, language: Language, sdk: Option<&Path>) -> anyhow:
         ("{{crate}}", name.replace('-', "_")),
         ("{{sdk}}", sdk),
     ];
-    let files = match language {
-        Language::Rust => RUST,
-        Language::Javascript => JAVASCRIPT,
-    };
-    for (file, text) in files {
-        let text = words
-            .iter()
-            .fold(text.to_owned(), |text, (word, is)| text.replace(word, is));
+    for (file, text) in language.files() {
+        let text = words.iter().fold((*text).to_owned(), |text, (word, is)| {
+            text.replace(word, is)
+        });
         let file = dir.join(file);
         let parent = file.parent().unwrap_or(dir);
         fs::create_dir_all(parent)
@@ -90,6 +135,26 @@ pub(crate) fn run(name: &str, language: Language, sdk: Option<&Path>) -> anyhow:
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(next(name, language))
+}
+
+/// How a plugin in `dir` names the SDK at `path`.
+fn elsewhere(path: &Path, language: Language, dir: &Path) -> anyhow::Result<String> {
+    let has = language.sdk_has();
+    let Some(sdk) = fs::canonicalize(path)
+        .ok()
+        .filter(|sdk| sdk.join(has).is_file())
+    else {
+        bail!("--sdk: {} has no {has}", path.display());
+    };
+    if language != Language::Python {
+        return Ok(sdk.display().to_string());
+    }
+    // Its manifest has no place for it.
+    let link = dir.join(language.copy());
+    fs::create_dir_all(link.parent().unwrap_or(dir))
+        .and_then(|()| symlink(sdk, &link))
+        .with_context(|| format!("cannot make {}", link.display()))?;
+    Ok(language.copy().to_owned())
 }
 
 fn next(name: &str, language: Language) -> String {
@@ -104,7 +169,18 @@ fn next(name: &str, language: Language) -> String {
             "dist",
             "src/plugin.js",
         ),
+        Language::Go => (
+            "go test ./...          # natively, without wasm",
+            "dist",
+            "main.go",
+        ),
+        Language::Python => (
+            "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt",
+            "dist",
+            "src/plugin.py",
+        ),
     };
+    let copy = language.copy();
     format!(
         "{name}/ is a plugin that writes attributes in capital letters. Next:
 
@@ -114,7 +190,7 @@ fn next(name: &str, language: Language) -> String {
     petrel plugin test     # cases/ in the host that the agent has
     petrel plugin build    # {output}/{name}.wasm
 
-The processor is {source}; what there is to use says vendor/petrel-plugin/README.md."
+The processor is {source}; what there is to use says {copy}/README.md."
     )
 }
 

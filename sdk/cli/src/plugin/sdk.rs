@@ -31,6 +31,37 @@ const JAVASCRIPT: [(&str, &str); 13] = files![
     "src/plan.js",
     "src/registry.js",
 ];
+const GO: [(&str, &str); 15] = files![
+    "go":
+    "README.md",
+    "accel/accel.go",
+    "accel/guest.go",
+    "accel/native.go",
+    "batch.go",
+    "edits.go",
+    "go.mod",
+    "guest.go",
+    "internal/abi/abi.go",
+    "log/guest.go",
+    "log/log.go",
+    "log/native.go",
+    "petrel.go",
+    "plan.go",
+    "registry.go",
+];
+const PYTHON: [(&str, &str); 10] = files![
+    "python":
+    "README.md",
+    "petrel_plugin/__init__.py",
+    "petrel_plugin/accel.py",
+    "petrel_plugin/batch.py",
+    "petrel_plugin/build.py",
+    "petrel_plugin/edits.py",
+    "petrel_plugin/guest.py",
+    "petrel_plugin/log.py",
+    "petrel_plugin/plan.py",
+    "petrel_plugin/registry.py",
+];
 const WIT: [(&str, &str); 2] = files!["rust": "wit/README.md", "wit/plugin.wit"];
 const RUST: [(&str, &str); 20] = files![
     "rust":
@@ -69,6 +100,8 @@ pub(crate) fn vendor(language: Language, into: &Path) -> anyhow::Result<()> {
             files.push(("Cargo.toml", &manifest));
         }
         Language::Javascript => files.extend(JAVASCRIPT),
+        Language::Go => files.extend(GO),
+        Language::Python => files.extend(PYTHON),
     }
     for (name, text) in files {
         let file = into.join(name);
@@ -119,19 +152,23 @@ mod tests {
 
     #[test]
     fn a_copy_has_every_source_file_of_its_sdk() {
-        for (language, sdk) in [
-            (Language::Rust, "rust"),
-            (Language::Javascript, "javascript"),
+        for (language, sdk, sources) in [
+            (Language::Rust, "rust", &["src", "wit"][..]),
+            (Language::Javascript, "javascript", &["src", "wit"]),
+            (Language::Go, "go", &["accel", "internal", "log", "wit"]),
+            (Language::Python, "python", &["petrel_plugin", "wit"]),
         ] {
             let into = tempfile::tempdir().unwrap();
             vendor(language, into.path()).unwrap();
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(sdk);
-            let mut open = vec![root.join("src"), root.join("wit")];
+            let mut open: Vec<_> = sources.iter().map(|dir| root.join(dir)).collect();
             while let Some(dir) = open.pop() {
                 for entry in fs::read_dir(dir).unwrap() {
                     let path = entry.unwrap().path();
                     if path.is_dir() {
-                        open.push(path);
+                        if !path.ends_with("__pycache__") {
+                            open.push(path);
+                        }
                     } else {
                         let copy = into.path().join(path.strip_prefix(&root).unwrap());
                         assert_eq!(

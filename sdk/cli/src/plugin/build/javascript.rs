@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
-use super::{Built, make_room};
+use super::{Built, exists, make_room};
 
 /// What of package.json concerns us.
 #[derive(Debug, Deserialize)]
@@ -39,13 +39,7 @@ pub(super) fn build(dir: &Path, output: Option<&Path>) -> anyhow::Result<Built> 
             file.display()
         );
     };
-    let has_node = Command::new("node")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !has_node {
+    if !exists("node", "--version") {
         bail!(
             "a plugin in JavaScript is built with {LEAST_NODE}, and there is none in PATH; install it with\n\n    {}\n",
             remedy()
@@ -77,7 +71,7 @@ pub(super) fn build(dir: &Path, output: Option<&Path>) -> anyhow::Result<Built> 
     }
     Ok(Built {
         name: manifest.name,
-        version: manifest.version,
+        version: Some(manifest.version),
         bytes: fs::metadata(&output)?.len(),
         component: output,
     })

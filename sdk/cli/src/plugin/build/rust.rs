@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package};
 
-use super::{Built, make_room};
+use super::{Built, write};
 use crate::plugin::toolchain::{TARGET, Toolchain};
 
 /// Builds the crate in `dir`.
@@ -52,7 +52,7 @@ pub(super) fn build(dir: &Path, output: Option<&Path>) -> anyhow::Result<Built> 
     write(&output, &component)?;
     Ok(Built {
         name: plugin.name.to_string(),
-        version: plugin.version.to_string(),
+        version: Some(plugin.version.to_string()),
         component: output,
         bytes: component.len() as u64,
     })
@@ -96,13 +96,4 @@ fn componentize(module: &Path) -> anyhow::Result<Vec<u8>> {
                 module.display()
             )
         })
-}
-
-/// Whole or not at all: an agent may be watching this file.
-fn write(output: &Path, component: &[u8]) -> anyhow::Result<()> {
-    make_room(output)?;
-    let unfinished = output.with_extension("wasm.new");
-    fs::write(&unfinished, component)
-        .and_then(|()| fs::rename(&unfinished, output))
-        .with_context(|| format!("cannot write {}", output.display()))
 }
