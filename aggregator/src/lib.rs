@@ -12,6 +12,7 @@ pub mod engine;
 pub mod import;
 pub mod ingest;
 pub mod manage;
+pub mod meaning;
 pub mod metadata;
 pub mod pipeline;
 pub mod query;

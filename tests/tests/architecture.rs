@@ -108,8 +108,8 @@ fn the_wire_knows_no_runtime_and_each_engine_has_one_owner() {
 }
 
 #[test]
-fn rows_and_queries_are_pure() {
-    for part in ["rows", "query"] {
+fn rows_meaning_and_queries_are_pure() {
+    for part in ["rows", "meaning", "query"] {
         let mut files = sources(&format!("aggregator/src/{part}"));
         files.extend(sources(&format!("aggregator/src/{part}.rs")));
         assert!(!files.is_empty(), "aggregator/src/{part} exists");
