@@ -8,11 +8,16 @@
 mod attributes;
 mod block;
 mod columns;
+mod counts;
+mod derived;
+mod edges;
+mod groups;
 mod logs;
 mod points;
 mod resources;
 mod spans;
 mod time;
+mod vocabulary;
 
 use petrel_spool::ProjectId;
 use petrel_wire::{Batch, Signal, UnixNanos};
@@ -20,11 +25,12 @@ use petrel_wire::{Batch, Signal, UnixNanos};
 pub use block::Block;
 pub use time::{Displaced, Displacements};
 
+use derived::Derived;
 use resources::Resources;
 use time::Calendar;
 
 /// Changes whenever the same batches would become other bytes; part of every deduplication token.
-pub const ENCODER_VERSION: u32 = 2;
+pub const ENCODER_VERSION: u32 = 3;
 
 /// A batch and what the journal knows about it.
 #[derive(Clone, Copy, Debug)]
@@ -49,17 +55,34 @@ pub fn build(sources: &[Source<'_>]) -> Vec<Block> {
 pub fn build_noting(sources: &[Source<'_>]) -> (Vec<Block>, Displacements) {
     let mut calendar = Calendar::default();
     let mut resources = Resources::default();
+    let mut derived = Derived::default();
     let of = |signal| {
         sources
             .iter()
             .filter(move |source| source.batch.signal() == signal)
     };
-    let spans = spans::blocks(of(Signal::Traces), &mut calendar, &mut resources);
-    let logs = logs::blocks(of(Signal::Logs), &mut calendar, &mut resources);
-    let points = points::blocks(of(Signal::Metrics), &mut calendar, &mut resources);
+    let spans = spans::blocks(
+        of(Signal::Traces),
+        &mut calendar,
+        &mut resources,
+        &mut derived,
+    );
+    let logs = logs::blocks(
+        of(Signal::Logs),
+        &mut calendar,
+        &mut resources,
+        &mut derived,
+    );
+    let points = points::blocks(
+        of(Signal::Metrics),
+        &mut calendar,
+        &mut resources,
+        &mut derived,
+    );
     let mut blocks = resources.blocks();
     blocks.extend(points);
     blocks.extend(spans);
     blocks.extend(logs);
+    blocks.extend(derived.blocks(&resources));
     (blocks, calendar.displacements())
 }

@@ -11,7 +11,7 @@ pub(super) struct Migration {
 }
 
 /// All of them, in order. A released one is never changed.
-pub(super) const MIGRATIONS: [Migration; 2] = [
+pub(super) const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         name: "tables",
@@ -21,6 +21,11 @@ pub(super) const MIGRATIONS: [Migration; 2] = [
         version: 2,
         name: "views",
         text: include_str!("../../migrations/clickhouse/0002_views.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "meaning",
+        text: include_str!("../../migrations/clickhouse/0003_meaning.sql"),
     },
 ];
 
@@ -34,7 +39,7 @@ enum Follows {
     All,
 }
 
-const TABLES: [(&str, Follows); 8] = [
+const TABLES: [(&str, Follows); 12] = [
     ("span_rows", Follows::Spans),
     ("trace_index", Follows::Spans),
     ("log_rows", Follows::Logs),
@@ -43,6 +48,11 @@ const TABLES: [(&str, Follows); 8] = [
     ("samples", Follows::Metrics),
     ("histogram_samples", Follows::Metrics),
     ("exemplars", Follows::Metrics),
+    // Counts are small, and asked for over longer times than what they count.
+    ("group_minutes", Follows::Metrics),
+    ("service_edges", Follows::Metrics),
+    ("call_halves", Follows::Spans),
+    ("attribute_values", Follows::All),
 ];
 
 /// What the configuration says about tables.

@@ -45,6 +45,7 @@ macro_rules! scalars {
 
 scalars!(
     u8 = "UInt8",
+    i16 = "Int16",
     u32 = "UInt32",
     u64 = "UInt64",
     i32 = "Int32",
@@ -240,6 +241,13 @@ impl Column for Text {
 /// Hashes dictionary keys. Seeded by the process: keys are chosen by strangers.
 #[derive(Clone, Debug)]
 pub(super) struct Seed(u64);
+
+impl Seed {
+    /// For hashes that are no map's.
+    pub(super) fn value(&self) -> u64 {
+        self.0
+    }
+}
 
 impl Default for Seed {
     fn default() -> Self {

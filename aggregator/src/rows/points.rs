@@ -12,8 +12,11 @@ use super::attributes::{Identity, Pairs, put_all, sorted, span_id, trace_id};
 use super::columns::{
     Array, Day, Dictionary, Enum, Map, Maybe, Names, Nanos, Plain, Seconds, Seed, table,
 };
+use super::derived::Derived;
+use super::groups::Whose;
 use super::resources::{Handle, Resources};
 use super::time::{Calendar, Moment, nanos};
+use super::vocabulary::sample;
 use super::{Block, Source};
 
 #[derive(Debug)]
@@ -213,12 +216,13 @@ pub(super) fn blocks<'a>(
     sources: impl Iterator<Item = &'a Source<'a>>,
     calendar: &mut Calendar,
     resources: &mut Resources<'a>,
+    derived: &mut Derived<'a>,
 ) -> Vec<Block> {
     let mut found = Found::default();
     for source in sources {
         find(source, calendar, resources, &mut found);
     }
-    let mut blocks = series(&found);
+    let mut blocks = series(&found, derived);
     found.samples.sort_by_key(|(place, _)| place.key());
     found.distributions.sort_by_key(|(place, _)| place.key());
     found.exemplars.sort_by_key(|(place, _)| place.key());
@@ -379,11 +383,25 @@ impl<'a> Found<'a> {
     }
 }
 
-fn series(found: &Found<'_>) -> Vec<Block> {
+fn series<'a>(found: &Found<'a>, derived: &mut Derived<'a>) -> Vec<Block> {
     let mut rows: Vec<_> = found.series.iter().collect();
     rows.sort_unstable_by_key(|((day, project, fingerprint), series)| {
         (*day, *project, series.family.metric.name(), *fingerprint)
     });
+    let (stride, sampled) = sample(rows.len());
+    for (_, series) in sampled.map(|at| &rows[at]) {
+        let whose = Whose {
+            project: series.family.project,
+            service: series.family.service,
+            environment: 0,
+            at: series.last_seen,
+            accepted: series.accepted,
+        };
+        let resource = series.family.resource_id;
+        derived
+            .vocabulary
+            .series(&whose, resource, &series.pairs, stride);
+    }
     let mut blocks = Vec::new();
     for rows in rows.chunk_by(|a, b| a.0.0 == b.0.0) {
         let day = rows[0].0.0;

@@ -52,6 +52,13 @@ impl<'a> Resources<'a> {
         &self.described[handle.0]
     }
 
+    /// The attributes of a resource that was described.
+    pub(super) fn pairs(&self, id: u64) -> impl Iterator<Item = (&'a str, &str)> {
+        let described = self.described.iter().find(|described| described.id == id);
+        let pairs = described.into_iter().flat_map(|described| &described.pairs);
+        pairs.map(|(key, value)| (*key, value.as_str()))
+    }
+
     /// A row of this day refers to it.
     pub(super) fn refer(&mut self, handle: Handle, project: u32, day: u16, accepted: Moment) {
         let row = Some((day, project, handle, accepted));

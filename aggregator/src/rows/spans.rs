@@ -6,16 +6,21 @@ use std::collections::HashMap;
 use petrel_wire::Signal;
 use petrel_wire::otlp::view::{self, Attributes, Scope, Span};
 
-use super::attributes::{odd_id, put_all, span_id, trace_id};
+use super::attributes::{odd_id, put, put_all, span_id, trace_id};
 use super::columns::{
     Array, Dictionary, Enum, Map, Names, Nanos, Plain, Seconds, Seed, Text, table,
 };
+use super::counts::Words;
+use super::derived::Derived;
+use super::groups::Whose;
 use super::resources::Resources;
 use super::time::{Calendar, Moment, nanos};
+use super::vocabulary::sample;
 use super::{Block, Source};
+use crate::meaning::facts::Facts;
 
 #[derive(Debug)]
-struct Kind;
+pub(super) struct Kind;
 
 impl Names for Kind {
     const KIND: &'static str = "Enum8('unspecified' = 0, 'internal' = 1, 'server' = 2, 'client' = 3, \
@@ -30,7 +35,7 @@ impl Names for StatusCode {
 }
 
 /// `StatusCode.STATUS_CODE_ERROR`
-const ERROR: i32 = 2;
+pub(super) const ERROR: i32 = 2;
 
 table! {
     /// As in `migrations/clickhouse`.
@@ -62,6 +67,8 @@ table! {
         link_attributes: Array<Map<'a>>,
         accepted: Plain<Seconds>,
         batch: Dictionary<'a>,
+        system: Words,
+        group_id: Plain<u64>,
     }
 }
 
@@ -93,7 +100,17 @@ struct Row<'a> {
     origin: &'a str,
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    fn whose(&self, derived: &mut Derived<'a>) -> Whose<'a> {
+        Whose {
+            project: self.project,
+            service: self.service,
+            environment: derived.environment(self.resource_id),
+            at: self.at,
+            accepted: self.accepted,
+        }
+    }
+
     /// Day, then the table's key, then what makes the order of equals certain.
     fn order(&self, other: &Self) -> Ordering {
         let head = |row: &Self| (row.at.day(), row.project, row.at.bucket().0);
@@ -117,6 +134,7 @@ pub(super) fn blocks<'a>(
     sources: impl Iterator<Item = &'a Source<'a>>,
     calendar: &mut Calendar,
     resources: &mut Resources<'a>,
+    derived: &mut Derived<'a>,
 ) -> Vec<Block> {
     let mut rows = Vec::new();
     for source in sources {
@@ -126,6 +144,7 @@ pub(super) fn blocks<'a>(
             let handle = resources.describe(&of_resource.resource(), of_resource.schema_url());
             let (service, resource_id) = {
                 let described = resources.get(handle);
+                derived.resource(described.id, &described.pairs);
                 (described.service, described.id)
             };
             for of_scope in of_resource.scopes() {
@@ -152,23 +171,37 @@ pub(super) fn blocks<'a>(
     let mut blocks = Vec::new();
     for rows in rows.chunk_by(|a, b| a.at.day() == b.at.day()) {
         let day = rows[0].at.day();
-        blocks.push(spans(rows).finish(day));
+        blocks.push(spans(rows, derived).finish(day));
         blocks.extend(index(rows).map(|columns| columns.finish(day)));
     }
     blocks
 }
 
-fn spans<'a>(rows: &[Row<'a>]) -> Columns<'a> {
+fn spans<'a>(rows: &[Row<'a>], derived: &mut Derived<'a>) -> Columns<'a> {
     let mut columns = Columns::default();
     let mut buffer = String::new();
     for row in rows {
-        push(&mut columns, row, &mut buffer);
+        push(&mut columns, row, &mut buffer, derived);
+    }
+    let (stride, sampled) = sample(rows.len());
+    for row in sampled.map(|at| &rows[at]) {
+        let (whose, attributes) = (row.whose(derived), row.span.attributes());
+        derived
+            .vocabulary
+            .item(Signal::Traces, &whose, row.resource_id, attributes, stride);
     }
     columns
 }
 
-fn push<'a>(columns: &mut Columns<'a>, row: &Row<'a>, buffer: &mut String) {
+fn push<'a>(
+    columns: &mut Columns<'a>,
+    row: &Row<'a>,
+    buffer: &mut String,
+    derived: &mut Derived<'a>,
+) {
     let span = &row.span;
+    let whose = row.whose(derived);
+    let mut facts = Facts::default();
     columns.rows += 1;
     columns.project_id.push(row.project);
     columns.bucket.push(row.at.bucket());
@@ -187,7 +220,10 @@ fn push<'a>(columns: &mut Columns<'a>, row: &Row<'a>, buffer: &mut String) {
     columns.scope_name.push(row.scope.name());
     columns.scope_version.push(row.scope.version());
     columns.resource_id.push(row.resource_id);
-    put_all(&mut columns.attributes, span.attributes(), buffer);
+    for (key, value) in span.attributes() {
+        facts.see(key, &value);
+        put(&mut columns.attributes, key, value, buffer);
+    }
     put_scope(&mut columns.attributes, row.scope.attributes(), buffer);
     put_remarks(&mut columns.attributes, row, buffer);
     columns.attributes.end_row();
@@ -200,6 +236,9 @@ fn push<'a>(columns: &mut Columns<'a>, row: &Row<'a>, buffer: &mut String) {
             .items
             .push(nanos(event.time_unix_nano()));
         columns.event_names.items.push(event.name());
+        if event.name() == "exception" {
+            derived.groups.exception(&whose, span, &event);
+        }
         let attributes = &mut columns.event_attributes.items;
         put_all(attributes, event.attributes(), buffer);
         put_count(
@@ -238,6 +277,11 @@ fn push<'a>(columns: &mut Columns<'a>, row: &Row<'a>, buffer: &mut String) {
     columns.link_attributes.end_row(links);
     columns.accepted.push(row.accepted.seconds());
     columns.batch.push(row.origin);
+
+    let group = derived.groups.span(&whose, span, row.duration(), &facts);
+    columns.system.push(&group.system);
+    columns.group_id.push(group.id);
+    derived.edges.span(&whose, span, row.duration(), &facts);
 }
 
 // How OpenTelemetry spells these where a format has no field for them ("Mapping to non-OTLP").

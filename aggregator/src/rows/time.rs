@@ -48,6 +48,18 @@ impl Moment {
         Seconds(u32::try_from(seconds - seconds % BUCKET).expect("moments end with the year 2100"))
     }
 
+    /// The start of its minute, in seconds.
+    pub(super) fn minute(self) -> u32 {
+        let seconds = self.seconds().0;
+        seconds - seconds % 60
+    }
+
+    /// The start of its hour, in seconds.
+    pub(super) fn hour(self) -> u32 {
+        let seconds = self.seconds().0;
+        seconds - seconds % 3600
+    }
+
     /// Days since the epoch.
     pub(super) fn day(self) -> u16 {
         u16::try_from(self.0 / SECOND / DAY).expect("moments end with the year 2100")

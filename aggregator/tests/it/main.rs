@@ -11,6 +11,7 @@ mod doors;
 mod import;
 mod ingest;
 mod manage;
+mod meaning;
 mod sender;
 mod serve;
 mod span_log;

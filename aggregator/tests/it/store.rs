@@ -30,7 +30,7 @@ use prost::Message;
 
 const SECOND: u64 = 1_000_000_000;
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemClock::new().wall().0
 }
 
@@ -68,7 +68,12 @@ impl Running {
         running
     }
 
-    async fn append(&self, signal: Signal, request: &impl Message, origin: Option<BatchId>) {
+    pub(crate) async fn append(
+        &self,
+        signal: Signal,
+        request: &impl Message,
+        origin: Option<BatchId>,
+    ) {
         let bytes = request.encode_to_vec().into();
         let batch = Batch::from_protobuf(signal, bytes, &Limits::default()).unwrap();
         let entry = Entry {
@@ -135,15 +140,15 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     assert!(waited.await.is_ok(), "{what}, but not in two minutes");
 }
 
-fn any(value: Value) -> Option<AnyValue> {
+pub(crate) fn any(value: Value) -> Option<AnyValue> {
     Some(AnyValue { value: Some(value) })
 }
 
-fn text(text: &str) -> Option<AnyValue> {
+pub(crate) fn text(text: &str) -> Option<AnyValue> {
     any(Value::StringValue(text.to_owned()))
 }
 
-fn pair(key: &str, value: Option<AnyValue>) -> KeyValue {
+pub(crate) fn pair(key: &str, value: Option<AnyValue>) -> KeyValue {
     KeyValue {
         key: key.to_owned(),
         value,
@@ -184,7 +189,7 @@ fn traces(spans: Vec<Span>) -> ExportTraceServiceRequest {
     }
 }
 
-fn logs(log_records: Vec<LogRecord>) -> ExportLogsServiceRequest {
+pub(crate) fn logs(log_records: Vec<LogRecord>) -> ExportLogsServiceRequest {
     ExportLogsServiceRequest {
         resource_logs: vec![ResourceLogs {
             resource: resource("till"),
