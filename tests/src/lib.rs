@@ -6,6 +6,7 @@
 pub mod api;
 pub mod central;
 pub mod disk;
+pub mod draft;
 pub mod edge;
 pub mod fleet;
 pub mod herd;

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use petrel_tests::draft::{Load, Pairs, text};
 use petrel_tests::process::cpu_time_of;
 use prost::Message as _;
 
-use crate::draft::{Load, Pairs, text};
 use crate::engine::Owner;
 use crate::ingest::{Requests, Used, disk, merge, parts};
 

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use petrel_tests::central::{Central, Project};
+use petrel_tests::draft::Load;
 use petrel_tests::http;
 use petrel_wire::{AgentId, Batch, BatchId, Clock as _, Limits, Sealed, SystemClock};
 
 use crate::baseline;
-use crate::draft::Load;
 use crate::engine::Owner;
 use crate::say;
 

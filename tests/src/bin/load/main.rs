@@ -9,7 +9,6 @@
 
 mod agent;
 mod baseline;
-mod draft;
 mod engine;
 mod herd;
 mod ingest;

@@ -15,12 +15,13 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{
     ResourceSpans, ScopeSpans, Span, Status, span::Event, status::StatusCode,
 };
-use petrel_tests::telemetry::{Ids, attribute};
 use petrel_wire::Signal;
 use prost::Message as _;
 
+use crate::telemetry::{Ids, attribute};
+
 /// Services that send.
-pub(crate) const SERVICES: u64 = 20;
+pub const SERVICES: u64 = 20;
 /// Series of one service.
 const SERIES: u64 = 100;
 /// Spans of one trace.
@@ -29,7 +30,7 @@ const SECOND: u64 = 1_000_000_000;
 
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Load {
+pub enum Load {
     /// About 420 bytes each.
     Spans,
     /// About 1 KB each with their share of the resource: 14 resource attributes, 12 of the span, an
@@ -42,9 +43,11 @@ pub(crate) enum Load {
 }
 
 impl Load {
-    pub(crate) const ALL: [Self; 4] = [Self::Spans, Self::LargeSpans, Self::Logs, Self::Points];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Spans, Self::LargeSpans, Self::Logs, Self::Points];
 
-    pub(crate) fn name(self) -> &'static str {
+    /// What it is called on a command line.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Spans => "spans",
             Self::LargeSpans => "large-spans",
@@ -53,7 +56,8 @@ impl Load {
         }
     }
 
-    pub(crate) fn signal(self) -> Signal {
+    /// The signal of its requests.
+    pub fn signal(self) -> Signal {
         match self {
             Self::Spans | Self::LargeSpans => Signal::Traces,
             Self::Logs => Signal::Logs,
@@ -62,7 +66,7 @@ impl Load {
     }
 
     /// What an agent puts into one batch: about 256 KiB.
-    pub(crate) fn per_request(self) -> u64 {
+    pub fn per_request(self) -> u64 {
         match self {
             Self::Spans => 600,
             Self::LargeSpans => 300,
@@ -72,7 +76,7 @@ impl Load {
     }
 
     /// Request `number` of a run that begins at `start` (Unix nanoseconds), encoded.
-    pub(crate) fn request(self, number: u64, items: u64, start: u64) -> Vec<u8> {
+    pub fn request(self, number: u64, items: u64, start: u64) -> Vec<u8> {
         let mut ids = Ids::seeded(number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xA5);
         let service = number % SERVICES;
         // A request is what came in about a second; services take turns.
@@ -310,7 +314,7 @@ fn point(ids: &mut Ids, series: u64, step: u64, start: u64) -> NumberDataPoint {
 }
 
 /// Attributes as text, as a naive exporter writes them.
-pub(crate) fn text(value: Option<&AnyValue>) -> String {
+pub fn text(value: Option<&AnyValue>) -> String {
     match value.and_then(|value| value.value.as_ref()) {
         Some(AnyKind::StringValue(text)) => text.clone(),
         Some(AnyKind::IntValue(number)) => number.to_string(),
@@ -320,4 +324,4 @@ pub(crate) fn text(value: Option<&AnyValue>) -> String {
 }
 
 /// Nothing but what [`attribute`] makes.
-pub(crate) type Pairs = [KeyValue];
+pub type Pairs = [KeyValue];
