@@ -96,7 +96,7 @@ fn calls() -> Vec<ResourceSpans> {
         ],
     );
     // What many libraries call it; the group has a better name.
-    asks.name = "GET".to_owned();
+    "GET".clone_into(&mut asks.name);
     vec![
         of_service("shop", vec![asks]),
         of_service(
