@@ -132,16 +132,13 @@ async fn serve(config: Config, path: &Path) -> anyhow::Result<ExitCode> {
         },
     };
     let mut hangups = reload::hangups().context("cannot listen for signals")?;
-    let asked = shutdown::asked();
+    let asked = shutdown::asked().context("cannot listen for signals")?;
     tokio::pin!(asked);
     let mut agent = Agent::start(config, surroundings).await?;
     tell_systemd(&[NotifyState::Ready]);
     let broken = loop {
         tokio::select! {
-            asked = &mut asked => {
-                asked.context("cannot listen for signals")?;
-                break None;
-            }
+            () = &mut asked => break None,
             stage = agent.broken() => break Some(stage),
             Some(()) = hangups.recv() => {
                 let mut reloading = vec![NotifyState::Reloading];
