@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use petrel_spool::{Lease, Spool, SpoolError};
-use petrel_wire::Peer;
+use petrel_wire::{Peer, Signal};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use blame::Tally;
+use held::Held;
 
 use crate::config::Rate;
 
@@ -29,6 +30,7 @@ mod certificates;
 mod client;
 mod connections;
 mod cut;
+mod held;
 mod meter;
 mod pace;
 mod recode;
@@ -91,6 +93,7 @@ struct Shared {
     turned: Notify,
     meter: Arc<Meter>,
     pace: Pace,
+    held: Held,
     backoff: Backoff,
     look_at_files: Duration,
     deferred: Arc<Semaphore>,
@@ -155,6 +158,8 @@ pub struct ForwardStatus {
     pub coding: Coding,
     /// What keeps batches here, and for how long at least.
     pub trouble: Option<(Trouble, Duration)>,
+    /// Signals that the peer does not take, with its words; others pass.
+    pub held: Vec<(Signal, String)>,
     /// A backlog, and nothing was delivered for too long.
     pub stalled: bool,
     /// Nothing moves at all, not even tries.
@@ -203,6 +208,7 @@ impl Forwarder {
             turned: Notify::new(),
             meter,
             pace: Pace::new(timing.backoff, timing.parked_for),
+            held: Held::new(timing.parked_for),
             backoff: timing.backoff,
             look_at_files: timing.look_at_files,
             deferred: Arc::new(Semaphore::new(DEFERRED)),
@@ -244,6 +250,7 @@ impl Forwarder {
                 () = stop.cancelled() => break,
                 _ = ticks.tick() => {
                     self.shared.look_for_backlog();
+                    self.shared.let_go(self.shared.held.due());
                     if !self.shared.is_stuck() {
                         beat();
                     }
@@ -293,6 +300,7 @@ impl Forwarder {
             peer: way.client.peer(),
             coding: way.client.coding(),
             trouble: shared.pace.trouble(),
+            held: shared.held.list(),
             stalled: now.duration_since(at) > STALLED,
             stuck,
             certificates: progress.certificates.clone(),
@@ -336,7 +344,15 @@ impl Shared {
         let way = Arc::new(Way::new(client));
         *self.way.write().unwrap_or_else(PoisonError::into_inner) = way;
         self.pace.reset();
+        self.let_go(self.held.reset());
         self.turned.notify_waiters();
+    }
+
+    /// Signals that were held back may be leased again.
+    fn let_go(&self, signals: Vec<Signal>) {
+        for signal in signals {
+            self.spool.hold(signal, false);
+        }
     }
 
     fn step(&self) {

@@ -77,6 +77,9 @@ pub fn page(report: &Report) -> String {
         let again = seconds(forward.retry_seconds.unwrap_or(0.0));
         page.line(format_args!("           {reason}; again in {again}"));
     }
+    for (signal, words) in &forward.parked_signals {
+        page.line(format_args!("           {signal} are parked: {words}"));
+    }
     if let Some(proxy) = &forward.proxy {
         page.line(format_args!("           through the proxy {proxy}"));
     }

@@ -173,6 +173,8 @@ pub struct ForwardReport {
     pub reason: Option<String>,
     /// Until the next try.
     pub retry_seconds: Option<f64>,
+    /// Signals that the peer does not take, with its words; others pass.
+    pub parked_signals: Vec<(String, String)>,
     /// The HTTP proxy in between.
     pub proxy: Option<String>,
     /// How fast bodies may be written now: `256KiB/s`, `unlimited` or `0`.
@@ -329,6 +331,9 @@ fn health(stats: &petrel_spool::SpoolStats, forward: &ForwardStatus, refusing: b
         let what = "senders were told to come again within the last minute, see refused_requests";
         found.push((Level::Degraded, what.to_owned()));
     }
+    for (signal, words) in &forward.held {
+        found.push((Level::Degraded, format!("parked: {signal}: {words}")));
+    }
     let batches = stats.entries;
     match &forward.trouble {
         Some((Trouble::Parked { reason }, _)) => {
@@ -387,6 +392,11 @@ fn forward(status: ForwardStatus) -> ForwardReport {
         state: state.to_owned(),
         reason,
         retry_seconds: retry.map(|left| left.as_secs_f64()),
+        parked_signals: status
+            .held
+            .into_iter()
+            .map(|(signal, words)| (signal.name().to_owned(), words))
+            .collect(),
         proxy: status.proxy,
         limit: status.limit.to_string(),
         limited_seconds: status.limited.as_secs_f64(),

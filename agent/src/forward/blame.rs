@@ -38,9 +38,10 @@ impl Blame {
 
     /// Books a failure. It counts against the batch if another passed since the last one; also if
     /// nobody else tried meanwhile and the answer was about this batch. It doesn't if others tried
-    /// and failed as well, nor while the batch is in other hands, nor if nobody was reached.
+    /// and failed as well, nor while the batch is in other hands, nor if nobody was reached, or none of
+    /// its signal is taken.
     pub(super) fn failed(&mut self, now: Tally, about: About) {
-        if about == About::Way {
+        if matches!(about, About::Way | About::Signal) {
             return;
         }
         let passed = now.delivered > self.seen.delivered;

@@ -133,6 +133,21 @@ impl Shared {
                 pass.succeeded();
                 self.rename(lease, &words).await;
             }
+            Delivery::Refused(Refusal::Parked, ref words) if about == About::Signal => {
+                self.failed(blame, about);
+                let (wait, is_news) = self.held.hold(signal, words);
+                if is_news {
+                    warn!(
+                        endpoint = self.way().client.base_url(),
+                        %signal, reason = words,
+                        "the peer does not take this signal; its data stays in the spool, others pass"
+                    );
+                }
+                self.allow(wait);
+                pass.succeeded();
+                self.spool.hold(signal, true);
+                lease.settle(&delivery);
+            }
             Delivery::Refused(Refusal::Parked, ref words) => {
                 self.failed(blame, about);
                 let reason = words.clone();
@@ -209,7 +224,7 @@ impl Shared {
         let steps_aside = match about {
             About::Batch | About::Hands => standing.waiting < DEFERRED,
             About::Peer => standing.failures >= PATIENT_TRIES && standing.waiting < MOST_ASIDE,
-            About::Way => false,
+            About::Way | About::Signal => false,
         };
         if about == About::Peer || !steps_aside {
             self.say_once(&Trouble::Waiting {
@@ -277,6 +292,11 @@ impl Shared {
 
     fn delivered(&self, pass: Pass<'_>, lease: Lease, delivery: &Delivery) {
         let now = Instant::now();
+        let signal = lease.entry().sealed.signal();
+        if self.held.taken(signal) {
+            self.spool.hold(signal, false);
+            info!(%signal, "the peer takes this signal again");
+        }
         {
             let mut progress = self.progress();
             progress.at = now;

@@ -51,6 +51,8 @@ pub enum About {
     Batch,
     /// Who else has this batch in hand: no fault of the batch, and others may pass meanwhile.
     Hands,
+    /// This signal: the peer takes none of it at its address, and perhaps others.
+    Signal,
     /// The way to the peer: no connection came about, so nobody was asked.
     Way,
 }
@@ -340,6 +342,7 @@ impl Client {
             (Delivery::Busy { .. }, 429 | 502 | 503 | 504) => About::Peer,
             // A portal in the way answers every batch like this one.
             (Delivery::Busy { .. }, 200) => About::Peer,
+            (Delivery::Refused(Refusal::Parked, _), 404 | 405 | 415 | 501) => About::Signal,
             (Delivery::Refused(Refusal::Parked, _), _) => About::Peer,
             _ => About::Batch,
         };

@@ -195,7 +195,8 @@ fn forward(page: &mut Page, report: &Report) {
         "Requests in flight.",
         forward.in_flight,
     );
-    let parked = u8::from(forward.state == "parked");
+    let parked = forward.state == "parked" || !forward.parked_signals.is_empty();
+    let parked = u8::from(parked);
     page.one(
         "forward_parked",
         "gauge",

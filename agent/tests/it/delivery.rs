@@ -358,6 +358,46 @@ async fn a_revoked_dsn_keeps_the_data_and_delivers_it_once_restored() {
 }
 
 #[tokio::test]
+async fn a_signal_that_the_peer_does_not_take_is_kept_and_holds_up_no_other() {
+    let takes_spans = Arc::new(AtomicBool::new(false));
+    let takes = Arc::clone(&takes_spans);
+    let site = Site::with(move |seen| match seen.path.as_str() {
+        "/v1/traces" if !takes.load(SeqCst) => Reply::status(404),
+        "/v1/traces" => Reply::With(
+            200,
+            BatchId::HEADER,
+            seen.header(BatchId::HEADER).to_owned(),
+        ),
+        _ => Reply::Echo,
+    })
+    .await;
+    let agent = site.agent().await;
+    for n in 0..5 {
+        assert_eq!(agent.send_span().await, 200);
+        assert_eq!(agent.send(&[&format!("record {n}")]).await, 200);
+        until("the record has passed the spans", || {
+            agent.report().signals[1].delivered == n + 1
+        })
+        .await;
+    }
+    let report = agent.report();
+    assert_eq!(
+        (report.signals[0].here, report.forward.state.as_str()),
+        (5, "forwarding")
+    );
+    let reasons = report.health.reasons.join("; ");
+    assert!(reasons.contains("parked: traces: HTTP 404"), "{reasons}");
+    takes_spans.store(true, SeqCst);
+    until("the spans are delivered", || {
+        agent.balance();
+        let report = agent.report();
+        report.signals[0].delivered == 5 && report.forward.parked_signals.is_empty()
+    })
+    .await;
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_peer_that_lacks_zstd_gets_gzip_and_is_remembered() {
     let site = Site::with(|seen| match seen.header("content-encoding") {
         "zstd" => Reply::status(415),

@@ -13,8 +13,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum_server::tls_rustls::RustlsConfig;
 use http::{HeaderMap, StatusCode};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use petrel_agent::forward::{Backoff, ForwardTiming};
 use petrel_agent::telemetry::Report;
 use petrel_agent::{Agent, Config, Environment, Surroundings};
@@ -156,6 +158,33 @@ impl Running {
             .post(self.http("/v1/logs"))
             .header("content-type", "application/x-protobuf")
             .body(logs(bodies).encode_to_vec())
+            .send()
+            .await
+            .unwrap();
+        response.status().as_u16()
+    }
+
+    /// Sends one span; returns the status.
+    pub(crate) async fn send_span(&self) -> u16 {
+        let span = Span {
+            trace_id: vec![1; 16],
+            span_id: vec![2; 8],
+            name: "work".to_owned(),
+            ..Span::default()
+        };
+        let request = ExportTraceServiceRequest {
+            resource_spans: vec![ResourceSpans {
+                scope_spans: vec![ScopeSpans {
+                    spans: vec![span],
+                    ..ScopeSpans::default()
+                }],
+                ..ResourceSpans::default()
+            }],
+        };
+        let response = client()
+            .post(self.http("/v1/traces"))
+            .header("content-type", "application/x-protobuf")
+            .body(request.encode_to_vec())
             .send()
             .await
             .unwrap();

@@ -220,10 +220,9 @@ impl Owner {
     /// The oldest entries of one segment, if they should not wait for more.
     fn gather(&mut self, max_items: u64, max_bytes: u64) -> Option<(u64, Entries)> {
         loop {
-            let (segment, first) = self
-                .shelves
-                .iter_mut()
-                .find_map(|(segment, shelf)| shelf.available().map(|(seq, _)| (*segment, seq)))?;
+            let (segment, first) = self.shelves.iter_mut().find_map(|(segment, shelf)| {
+                shelf.available([false; 3]).map(|(seq, _)| (*segment, seq))
+            })?;
             let (items, bytes) = self.shelves.get_mut(&segment)?.waiting();
             let more_may_come = self.is_active(segment) && items < max_items && bytes < max_bytes;
             let lately = self

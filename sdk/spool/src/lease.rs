@@ -12,6 +12,9 @@ use crate::owner::{Owner, Place, Request};
 use crate::segment::{Found, Segment};
 use crate::{Class, Entry, SpoolError};
 
+/// Entries of signals that are held back, read in one turn.
+const MOST_PASSED_OVER: u32 = 32;
+
 /// One entry in flight once. Dropped unsettled, it goes back to the front.
 #[derive(Debug)]
 pub struct Lease {
@@ -103,6 +106,7 @@ impl Drop for Lease {
 impl Owner {
     /// Serves callers of `lease` as long as there are entries.
     pub(crate) fn hand_out_leases(&mut self) {
+        let mut passed_over = 0;
         while !self.lease_waiters.is_empty() && !self.is_resting() {
             let Some((place, attempts)) = self.next_to_lease() else {
                 return;
@@ -110,6 +114,22 @@ impl Owner {
             let Some(entry) = self.fetch(place) else {
                 continue;
             };
+            let signal = entry.sealed.signal();
+            if self.held[usize::from(signal.code()) - 1] {
+                // Only the record says of which signal it is. Each is read once, and not all of a
+                // backlog in one turn: others wait for this disk too.
+                if let Some(shelf) = self.shelves.get_mut(&place.segment) {
+                    shelf.hold(place.seq, signal);
+                }
+                passed_over += 1;
+                if passed_over == MOST_PASSED_OVER {
+                    if let Some(waiter) = self.lease_waiters.front() {
+                        let _it_is_our_own_inbox = waiter.home.send(Request::LookOn);
+                    }
+                    return;
+                }
+                continue;
+            }
             let Some(waiter) = self.lease_waiters.pop_front() else {
                 return;
             };

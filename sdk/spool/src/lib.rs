@@ -55,7 +55,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use petrel_wire::{AgentId, BatchId, Clock, Sealed, UnixNanos};
+use petrel_wire::{AgentId, BatchId, Clock, Sealed, Signal, UnixNanos};
 use tokio::sync::{Semaphore, oneshot};
 
 pub use archive::{ArchiveError, ArchiveReader, ArchiveWriter, Archived};
@@ -413,6 +413,14 @@ impl Spool {
             self.flush().await?;
         }
         Ok(exported)
+    }
+
+    /// Holds back the entries of a signal, which stay here while others are leased, or lets them go
+    /// again. Nothing on the disk knows of it.
+    pub fn hold(&self, signal: Signal, held: bool) {
+        let request = Request::Hold(signal, held);
+        // An owner that has stopped leases nothing anyway.
+        let _owner_may_be_gone = self.shared.requests.send(request);
     }
 
     /// Books and sizes, for `/metrics` and `status`.

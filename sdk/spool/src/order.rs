@@ -49,7 +49,7 @@ impl Owner {
         let oldest = self
             .shelves
             .iter_mut()
-            .find_map(|it| available(class, it))?;
+            .find_map(|it| available(class, self.held, it))?;
         let live_percent = self.config.live_percent;
         let behind = live_percent > 0 && self.is_backlog(oldest.0.segment);
         if !behind || !self.turns.is_live(class, live_percent) {
@@ -57,7 +57,7 @@ impl Owner {
         }
         self.let_the_present_pass(class);
         let mut newest_first = self.shelves.iter_mut().rev();
-        newest_first.find_map(|it| available(class, it))
+        newest_first.find_map(|it| available(class, self.held, it))
     }
 
     fn is_backlog(&self, segment: u64) -> bool {
@@ -88,11 +88,15 @@ impl Owner {
     }
 }
 
-fn available(class: Class, (segment, shelf): (&u64, &mut Shelf)) -> Option<(Place, u32)> {
+fn available(
+    class: Class,
+    held: [bool; 3],
+    (segment, shelf): (&u64, &mut Shelf),
+) -> Option<(Place, u32)> {
     if shelf.manifest.meta.class != class {
         return None;
     }
-    let (seq, attempts) = shelf.available()?;
+    let (seq, attempts) = shelf.available(held)?;
     let segment = *segment;
     Some((Place { segment, seq }, attempts))
 }

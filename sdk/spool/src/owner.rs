@@ -65,6 +65,10 @@ pub(crate) enum Request {
         delivery: Delivery,
     },
     PutBack(Place),
+    /// Whether entries of a signal are held back.
+    Hold(Signal, bool),
+    /// There is more to look through; others had their turn meanwhile.
+    LookOn,
     Exported {
         place: Place,
         signal: Signal,
@@ -128,6 +132,8 @@ pub(crate) struct Owner {
     /// In the order of [`Class::ALL`].
     pub(crate) streams: [Stream; 2],
     pub(crate) turns: Turns,
+    /// Signals that nobody is to lease now, by their place in [`Signal::ALL`].
+    pub(crate) held: [bool; 3],
     pub(crate) reader: Option<(u64, Segment)>,
     /// Windows of the active segment, not yet in the state file, and looked-up ones.
     pub(crate) ledger: HashMap<LedgerSender, Window>,
@@ -210,6 +216,7 @@ impl Owner {
             shelves: found.shelves,
             streams: found.streams,
             turns: Turns::default(),
+            held: [false; 3],
             reader: None,
             ledger: found.ledger,
             cuts: found.cuts,
@@ -288,6 +295,8 @@ impl Owner {
                 delivery,
             } => self.settle(place, entry, &delivery),
             Request::PutBack(place) => self.put_back(place),
+            Request::Hold(signal, held) => self.held[usize::from(signal.code()) - 1] = held,
+            Request::LookOn => {}
             Request::Exported {
                 place,
                 signal,

@@ -35,6 +35,26 @@ impl Ranges {
         true
     }
 
+    /// The smallest number.
+    pub(crate) fn first(&self) -> Option<u64> {
+        self.0.first().map(|(first, _)| *first)
+    }
+
+    /// Takes one number out.
+    pub(crate) fn remove(&mut self, number: u64) {
+        let after = self.0.partition_point(|(first, _)| *first <= number);
+        let Some(at) = after.checked_sub(1).filter(|at| self.0[*at].1 >= number) else {
+            return;
+        };
+        let (first, last) = self.0.remove(at);
+        if number < last {
+            self.0.insert(at, (number + 1, last));
+        }
+        if first < number {
+            self.0.insert(at, (first, number - 1));
+        }
+    }
+
     /// The smallest number from `from` on that is not in the set.
     pub(crate) fn first_gap(&self, from: u64) -> u64 {
         let after = self.0.partition_point(|(first, _)| *first <= from);
@@ -98,7 +118,12 @@ mod tests {
             for number in numbers {
                 prop_assert_eq!(ranges.insert(number), set.insert(number));
             }
+            for number in (0..210).step_by(3) {
+                ranges.remove(number);
+                set.remove(&number);
+            }
             prop_assert_eq!(ranges.count(), set.len() as u64);
+            prop_assert_eq!(ranges.first(), set.first().copied());
             for number in 0..210 {
                 prop_assert_eq!(ranges.contains(number), set.contains(&number));
                 let gap = (number..500).find(|n| !set.contains(n)).unwrap_or(0);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use petrel_wire::UnixNanos;
+use petrel_wire::{Signal, UnixNanos};
 
 use crate::books::Counts;
 use crate::layout::{Header, segment_name};
@@ -34,6 +34,8 @@ pub(crate) struct Shelf {
     returned: BTreeMap<u64, u32>,
     /// Entries that belong to a cut.
     in_cuts: Ranges,
+    /// Entries that were passed over because their signal was held back, by signal.
+    held: [Ranges; 3],
 }
 
 impl Shelf {
@@ -47,6 +49,7 @@ impl Shelf {
             out: BTreeMap::new(),
             returned: BTreeMap::new(),
             in_cuts: Ranges::default(),
+            held: Default::default(),
         }
     }
 
@@ -84,10 +87,18 @@ impl Shelf {
         self.dirty = true;
     }
 
-    /// The oldest entry that nobody has, and how often it was leased before.
-    pub(crate) fn available(&mut self) -> Option<(u64, u32)> {
+    /// The oldest entry that nobody has, and how often it was leased before; without those that are
+    /// known to be of a signal that is `held` back.
+    pub(crate) fn available(&mut self, held: [bool; 3]) -> Option<(u64, u32)> {
         if let Some((seq, attempts)) = self.returned.first_key_value() {
             return Some((*seq, *attempts));
+        }
+        let let_go = self.held.iter().zip(held).filter(|(_, held)| !held);
+        if let Some(seq) = let_go
+            .filter_map(|(passed_over, _)| passed_over.first())
+            .min()
+        {
+            return Some((seq, 0));
         }
         loop {
             let seq = self.manifest.settled.first_gap(self.next);
@@ -116,7 +127,7 @@ impl Shelf {
 
     /// Items and bytes that wait behind the first available entry, where that is known.
     pub(crate) fn waiting(&mut self) -> (u64, u64) {
-        let Some((first, _)) = self.available() else {
+        let Some((first, _)) = self.available([false; 3]) else {
             return (0, 0);
         };
         let at = |seq: u64| {
@@ -137,6 +148,9 @@ impl Shelf {
 
     fn take(&mut self, seq: u64) -> u32 {
         let attempts = self.returned.remove(&seq).unwrap_or(0);
+        for held in &mut self.held {
+            held.remove(seq);
+        }
         if seq == self.next {
             self.next += 1;
         }
@@ -159,6 +173,12 @@ impl Shelf {
         }
     }
 
+    /// Passes an entry over, until its signal is held back no longer.
+    pub(crate) fn hold(&mut self, seq: u64, signal: Signal) {
+        self.take(seq);
+        self.held[usize::from(signal.code()) - 1].insert(seq);
+    }
+
     /// Takes an entry for a cut.
     pub(crate) fn reserve(&mut self, seq: u64) {
         self.take(seq);
@@ -169,6 +189,9 @@ impl Shelf {
     pub(crate) fn settle(&mut self, seq: u64, items: Counts) -> bool {
         self.out.remove(&seq);
         self.returned.remove(&seq);
+        for held in &mut self.held {
+            held.remove(seq);
+        }
         let new = self.manifest.settled.insert(seq);
         if new {
             self.manifest.settled_items += items;

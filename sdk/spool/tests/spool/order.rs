@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_spool::{Class, Directory, Entry, Spool, SpoolConfig, Tuning};
-use petrel_wire::{Delivery, SystemClock, UnixNanos};
+use petrel_wire::{Delivery, Signal, SystemClock, UnixNanos};
 use tempfile::TempDir;
 
-use crate::entries::entry;
+use crate::entries::{assert_balanced, entry};
 
 fn open(dir: &TempDir, live_percent: u8) -> Spool {
     let tuning = Tuning {
@@ -100,4 +100,42 @@ async fn what_arrives_is_never_more_ranges_than_the_spool_had_files() {
     assert!(worst <= 24, "{worst} ranges");
     spool.flush().await.unwrap();
     assert_eq!(spool.stats().entries, 0);
+}
+
+#[tokio::test]
+async fn a_signal_that_is_held_back_waits_in_order_while_others_are_leased() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(&dir, 0);
+    for fill in 0..300 {
+        let _spooled = spool.append(entry(100, fill), Class::Bulk).await.unwrap();
+    }
+    spool.hold(Signal::Traces, true);
+    let mut leases = Vec::new();
+    for _ in 0..200 {
+        let lease = spool.lease().await.unwrap();
+        assert_ne!(lease.entry().sealed.signal(), Signal::Traces);
+        leases.push(lease);
+    }
+    let waiting = tokio::spawn({
+        let spool = spool.clone();
+        async move { spool.lease().await.unwrap() }
+    });
+    spool.flush().await.unwrap();
+    spool.flush().await.unwrap();
+    assert!(!waiting.is_finished());
+    spool.hold(Signal::Traces, false);
+    let first = waiting.await.unwrap();
+    assert_eq!(first.entry().accepted.0, 0);
+    first.settle(&Delivery::Committed);
+    for fill in (3..300).step_by(3) {
+        let lease = spool.lease().await.unwrap();
+        assert_eq!(lease.entry().accepted.0, fill);
+        lease.settle(&Delivery::Committed);
+    }
+    for lease in leases {
+        lease.settle(&Delivery::Committed);
+    }
+    spool.flush().await.unwrap();
+    assert_eq!(spool.stats().entries, 0);
+    assert_balanced(&spool.stats());
 }
