@@ -3,6 +3,7 @@
 //! Everything above this module speaks to a server over HTTP and cannot tell whether it is one of
 //! its own ([`crate::engine`]). Readers cannot change anything, writers only insert blocks.
 
+mod cluster;
 mod insert;
 mod migrate;
 mod schema;
@@ -64,6 +65,14 @@ impl ClickHouse {
                 &config.ch.user,
                 config.ch.password.expose(),
             ),
+        };
+        let sharded = config.ch_schema.cluster.as_ref();
+        let client = match sharded.filter(|cluster| cluster.distributed) {
+            // An insert is acknowledged when the shards have it, and joins see all of them.
+            Some(_) => client
+                .with_setting("distributed_foreground_insert", "1")
+                .with_setting("distributed_product_mode", "global"),
+            None => client,
         };
         Ok(Self {
             client,

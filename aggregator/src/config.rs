@@ -48,6 +48,8 @@ pub struct Config {
     pub ch_schema: ChSchema,
     /// Bounds at the door (`ingest`).
     pub ingest: Ingest,
+    /// What each project may send (`limits`, `projects[].limits`).
+    pub limits: Limits,
     /// Lowest level that is logged (`logging.level`), as `tracing` filters spell it.
     pub log_level: String,
 }
@@ -169,6 +171,54 @@ pub struct ChSchema {
     pub logs: Table,
     /// Data points.
     pub metrics: Table,
+    /// What is kept for another time than that (`projects[].ttl_delete`).
+    pub projects: BTreeMap<ProjectId, ProjectTtl>,
+    /// Several servers (`cluster`, `replicated`, `distributed`); `None` for one.
+    pub cluster: Option<Cluster>,
+}
+
+/// How long one project's rows are kept, where that is not as long as everybody's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProjectTtl {
+    /// Spans.
+    pub spans: Option<Ttl>,
+    /// Log records.
+    pub logs: Option<Ttl>,
+    /// Data points and rollups.
+    pub metrics: Option<Ttl>,
+}
+
+/// How the servers of a cluster share the work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// In `remote_servers` of the servers' configuration.
+    pub name: String,
+    /// Whether servers are replicas of each other; needs Keeper.
+    pub replicated: bool,
+    /// Whether there is more than one shard.
+    pub distributed: bool,
+}
+
+/// What a project may send; `None` is as much as there is room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limit {
+    /// Unpacked bytes.
+    pub bytes_per_second: Option<u64>,
+    /// Spans, log records and data points.
+    pub items_per_second: Option<u64>,
+    /// Series that were not there before in the same hour.
+    pub series_per_hour: Option<u64>,
+    /// Attribute keys that were not there before in the same hour.
+    pub attribute_keys_per_hour: Option<u64>,
+}
+
+/// `limits`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Of every project by itself.
+    pub everybody: Limit,
+    /// Of those that have their own.
+    pub projects: BTreeMap<ProjectId, Limit>,
 }
 
 /// What can be said about one signal's tables.
@@ -213,6 +263,7 @@ impl Default for Config {
             site_addr: "http://localhost:14318".to_owned(),
             ch_schema: ChSchema::default(),
             ingest: Ingest::default(),
+            limits: Limits::default(),
             log_level: "info".to_owned(),
         }
     }
@@ -245,6 +296,8 @@ impl Default for ChSchema {
             spans: table(30),
             logs: table(30),
             metrics: table(90),
+            projects: BTreeMap::new(),
+            cluster: None,
         }
     }
 }

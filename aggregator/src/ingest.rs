@@ -11,13 +11,16 @@ use petrel_spool::{Class, Entry, Spool, SpoolError};
 use petrel_wire::{Batch, Clock, Sealed, Signal, otlp::view};
 use tracing::debug;
 
+mod cardinality;
 mod counters;
 mod full;
+mod limits;
 mod recent;
 mod sharing;
 
 pub use counters::Counters;
 pub(crate) use counters::{header, line};
+pub use limits::Limits;
 pub use recent::{Recent, RecentArrival};
 pub use sharing::Sharing;
 
@@ -43,6 +46,7 @@ struct Shared<D> {
     counters: Counters,
     full: Full,
     sharing: Option<Sharing>,
+    limits: Limits,
 }
 
 impl<D> Clone for Ingest<D> {
@@ -54,13 +58,14 @@ impl<D> Clone for Ingest<D> {
 }
 
 impl<D: Directory> Ingest<D> {
-    /// Appends to `journal` what `auth` lets in, and tells `recent`. With `sharing`, batches of
-    /// agents are agreed on with other aggregators.
+    /// Appends to `journal` what `auth` lets in, as much as `limits` allow, and tells `recent`. With
+    /// `sharing`, batches of agents are agreed on with other aggregators.
     pub fn new(
         auth: Auth<D>,
         journal: Spool,
         clock: Arc<dyn Clock>,
         recent: Recent,
+        limits: Limits,
         sharing: Option<Sharing>,
     ) -> Self {
         Self {
@@ -72,6 +77,7 @@ impl<D: Directory> Ingest<D> {
                 counters: Counters::default(),
                 full: Full::default(),
                 sharing,
+                limits,
             }),
         }
     }
@@ -79,6 +85,11 @@ impl<D: Directory> Ingest<D> {
     /// What came and what was answered, since the start.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// What each project may send, and has sent.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
     }
 
     /// Whether the journal has just refused for want of room.
@@ -112,6 +123,8 @@ impl<D: Directory> Door for Ingest<D> {
 
     async fn admit(&self, head: &Head) -> Result<Scope, Refused> {
         let scope = self.shared.auth.scope(head).await?;
+        let now = self.shared.clock.monotonic();
+        self.shared.limits.admit(scope.project(), now)?;
         if self.is_full() {
             return Err(Refused::disk("the journal is full; the store is behind"));
         }
@@ -131,6 +144,12 @@ impl<D: Directory> Door for Ingest<D> {
         let seen = Seen::of(&arrival);
         let (signal, transport) = (head.signal, head.transport);
         let (items, bytes) = (seen.items, arrival.batch().bytes().len());
+        let (limits, wall) = (&self.shared.limits, self.shared.clock.wall().0);
+        let looked = limits.look(scope.project(), arrival.batch(), wall / 1_000_000_000);
+        if let Err(refused) = looked {
+            self.note(scope, head, seen, Some(&refused));
+            return Err(refused);
+        }
         let (origin, sealed) = match arrival {
             Arrival::Bare(batch) => (None, seal(batch).await?),
             Arrival::Sealed { id, sealed, .. } => (Some(id), sealed),
@@ -164,6 +183,9 @@ impl<D: Directory> Door for Ingest<D> {
                 }
                 let known = spooled.seen_before();
                 self.shared.counters.accepted(head, items, bytes, known);
+                if !known {
+                    limits.pay(scope.project(), bytes as u64, items);
+                }
                 debug!(
                     batch.id = %spooled.id(), %signal, transport = transport.name(),
                     project = scope.project().0, items, known, "accepted {items} {signal}"

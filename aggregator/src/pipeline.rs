@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use crate::api::{self, ApiState, Site};
 use crate::auth::{Auth, Directory, DirectoryError};
 use crate::config::{Config, Ingest as Bounds, ListenAddr, Listener};
-use crate::ingest::{Ingest, Recent, Sharing};
+use crate::ingest::{self, Ingest, Recent, Sharing};
 use crate::metadata::{Database, Metadata};
 use crate::span_log::SpanLog;
 use crate::store::Store;
@@ -102,6 +102,7 @@ pub async fn run(
         journal.clone(),
         Arc::clone(&clock),
         recent.clone(),
+        ingest::Limits::new(config.limits.clone()),
         sharing,
     );
     let state = ApiState::new(

@@ -114,6 +114,7 @@ async fn health(watched: Watched) -> impl IntoResponse {
 fn metrics(watched: &Watched) -> impl IntoResponse + use<> {
     let mut text = String::new();
     watched.ingest.counters().render(&mut text);
+    watched.ingest.limits().render(&mut text);
     journal_metrics(&watched.journal, watched.clock.as_ref(), &mut text);
     watched.store.metrics(&mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)

@@ -60,20 +60,27 @@ const BETWEEN: Duration = Duration::from_millis(500);
 /// Applies what is missing, then what the configuration has changed since.
 pub async fn migrate(client: &Client, schema: &Schema) -> Result<(), MigrateError> {
     let owner = Owner { client, schema };
-    let database = schema.database();
+    let (database, everywhere) = (schema.database(), schema.everywhere());
+    // One list for all servers, whichever of them we speak to.
+    let list = match schema.cluster() {
+        Some(cluster) if cluster.replicated => {
+            "ReplicatedMergeTree('/clickhouse/tables/{uuid}/list', '{shard}-{replica}')"
+        }
+        _ => "MergeTree",
+    };
     owner
         .run(
             "create the database",
-            &format!("CREATE DATABASE IF NOT EXISTS {database}"),
+            &format!("CREATE DATABASE IF NOT EXISTS {database}{everywhere}"),
         )
         .await?;
     owner
         .run(
             "create the list of migrations",
             &format!(
-                "CREATE TABLE IF NOT EXISTS {database}.schema_migrations \
+                "CREATE TABLE IF NOT EXISTS {database}.schema_migrations{everywhere} \
                  (version UInt32, name String, applied DateTime('UTC') DEFAULT now()) \
-                 ENGINE = MergeTree ORDER BY version"
+                 ENGINE = {list} ORDER BY version"
             ),
         )
         .await?;
@@ -156,7 +163,9 @@ impl Owner<'_> {
     async fn lock(&self) -> Result<(), MigrateError> {
         const TABLE_ALREADY_EXISTS: &str = "Code: 57.";
         let database = self.schema.database();
-        let create = format!("CREATE TABLE {database}.schema_lock (x UInt8) ENGINE = Memory");
+        let everywhere = self.schema.everywhere();
+        let create =
+            format!("CREATE TABLE {database}.schema_lock{everywhere} (x UInt8) ENGINE = Memory");
         let name = self
             .schema
             .database_name()
@@ -190,8 +199,9 @@ impl Owner<'_> {
 
     async fn unlock(&self) -> Result<(), MigrateError> {
         let sql = format!(
-            "DROP TABLE IF EXISTS {}.schema_lock",
-            self.schema.database()
+            "DROP TABLE IF EXISTS {}.schema_lock{}",
+            self.schema.database(),
+            self.schema.everywhere()
         );
         self.run("unlock the schema", &sql).await
     }

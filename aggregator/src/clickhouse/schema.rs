@@ -1,6 +1,6 @@
 //! The schema as files with blanks, and what the configuration fills in.
 
-use crate::config::{ChSchema, Config, Ttl, TtlUnit};
+use crate::config::{ChSchema, Cluster, Config, ProjectTtl, Ttl, TtlUnit};
 
 /// A numbered step from the empty database to what this program expects.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +85,22 @@ impl Schema {
         &self.database
     }
 
+    /// Several servers, if there are.
+    pub(super) fn cluster(&self) -> Option<&Cluster> {
+        self.tables.cluster.as_ref()
+    }
+
+    /// ` ON CLUSTER 'name'`, or nothing.
+    pub(super) fn everywhere(&self) -> String {
+        self.cluster().map(Cluster::on).unwrap_or_default()
+    }
+
+    /// Everything that migrations tell an empty database, in order.
+    pub fn ddl(&self) -> Vec<String> {
+        let migrations = MIGRATIONS.iter();
+        migrations.flat_map(|one| self.statements(one)).collect()
+    }
+
     /// The statements of a migration, ready to be run.
     pub(super) fn statements(&self, migration: &Migration) -> Vec<String> {
         let text: Vec<&str> = migration
@@ -96,6 +112,10 @@ impl Schema {
         text.split(";\n")
             .map(|statement| statement.trim().trim_end_matches(';').to_owned())
             .filter(|statement| !statement.is_empty())
+            .flat_map(|statement| match self.cluster() {
+                Some(cluster) => cluster.statements(&self.database(), &statement),
+                None => vec![statement],
+            })
             .collect()
     }
 
@@ -139,6 +159,48 @@ impl Schema {
         }
     }
 
+    /// Retention as the server prints it: `accepted + toIntervalDay(30)`.
+    fn ttl(&self, follows: Follows) -> String {
+        let ttl = self.retention(follows);
+        let projects = self.projects(follows);
+        if projects.is_empty() {
+            let unit = UNITS[ttl.unit() as usize];
+            return format!("accepted + toInterval{unit}({})", ttl.count());
+        }
+        let join = |numbers: Vec<String>| numbers.join(", ");
+        let ids = projects.iter().map(|(id, _)| id.to_string()).collect();
+        let times = projects.iter().map(|(_, own)| own.to_string()).collect();
+        format!(
+            "accepted + toIntervalSecond(transform(project_id, [{}], [{}], {}))",
+            join(ids),
+            join(times),
+            seconds(ttl)
+        )
+    }
+
+    /// Projects whose rows are kept for another time, and for how many seconds.
+    fn projects(&self, follows: Follows) -> Vec<(u32, u64)> {
+        let tables = &self.tables;
+        let own = |own: &ProjectTtl| {
+            let of = |ttl: Option<Ttl>, all: Ttl| seconds(ttl.unwrap_or(all));
+            let spans = of(own.spans, tables.spans.ttl_delete);
+            let logs = of(own.logs, tables.logs.ttl_delete);
+            let metrics = of(own.metrics, tables.metrics.ttl_delete);
+            match follows {
+                Follows::Spans => spans,
+                Follows::Logs => logs,
+                Follows::Metrics => metrics,
+                Follows::All => spans.max(logs).max(metrics),
+            }
+        };
+        let all = seconds(self.retention(follows));
+        let projects = tables.projects.iter();
+        projects
+            .map(|(project, ttl)| (project.0, own(ttl)))
+            .filter(|(_, own)| *own != all)
+            .collect()
+    }
+
     fn policy(&self, follows: Follows) -> Option<&str> {
         match follows {
             Follows::Spans => Some(&self.tables.spans.storage_policy),
@@ -151,15 +213,26 @@ impl Schema {
     /// What has to be said so that a table that exists keeps rows as configured now. `engine_full`
     /// is the server's description of it.
     pub(super) fn alterations(&self, table: &str, engine_full: &str) -> Vec<String> {
-        let Some((_, follows)) = TABLES.iter().find(|(name, _)| *name == table) else {
+        let logical = self
+            .cluster()
+            .map_or(table, |cluster| cluster.logical(table));
+        let Some((_, follows)) = TABLES.iter().find(|(name, _)| *name == logical) else {
             return Vec::new();
         };
+        // What lies over the tables of a cluster keeps nothing itself.
+        if engine_full.starts_with("Distributed") {
+            return Vec::new();
+        }
         let mut alterations = Vec::new();
-        let ttl = self.retention(*follows);
-        // `toIntervalDay(30)`, as the server prints what we write as `INTERVAL 30 DAY`.
-        let unit = UNITS[ttl.unit() as usize];
-        if !engine_full.contains(&format!("accepted + toInterval{unit}({})", ttl.count())) {
-            alterations.push(format!("MODIFY TTL accepted + INTERVAL {ttl}"));
+        let ttl = self.ttl(*follows);
+        if !engine_full.contains(&format!("{ttl} SETTINGS")) {
+            alterations.push(format!("MODIFY TTL {ttl}"));
+        }
+        // A part is dropped whole when its last row has expired. Where projects keep rows for
+        // different times, parts have to be rewritten without those of some.
+        let whole = u8::from(self.projects(*follows).is_empty());
+        if !engine_full.contains(&format!("ttl_only_drop_parts = {whole}")) {
+            alterations.push(format!("MODIFY SETTING ttl_only_drop_parts = {whole}"));
         }
         if let Some(policy) = self.policy(*follows)
             && !engine_full.contains(&format!("storage_policy = '{policy}'"))
@@ -175,7 +248,11 @@ impl Schema {
                 "MODIFY SETTING fsync_after_insert = {fsync}, fsync_part_directory = {fsync}"
             ));
         }
-        let head = format!("ALTER TABLE {}.{table} ", self.database());
+        let head = format!(
+            "ALTER TABLE {}.{table}{} ",
+            self.database(),
+            self.everywhere()
+        );
         alterations
             .iter()
             .map(|alteration| format!("{head}{alteration}"))
@@ -208,6 +285,8 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use petrel_spool::ProjectId;
+
     use super::*;
 
     fn schema() -> Schema {
@@ -233,7 +312,7 @@ mod tests {
     #[test]
     fn only_what_changed_is_altered() {
         let current = "MergeTree PARTITION BY toDate(bucket) ORDER BY x TTL accepted + toIntervalDay(30) \
-                       SETTINGS storage_policy = 'default', fsync_after_insert = 1";
+                       SETTINGS ttl_only_drop_parts = 1, storage_policy = 'default', fsync_after_insert = 1";
         assert_eq!(
             schema().alterations("span_rows", current),
             Vec::<String>::new()
@@ -244,9 +323,59 @@ mod tests {
         assert_eq!(
             Schema::of(&shorter).alterations("span_rows", current),
             [
-                "ALTER TABLE `petrel`.span_rows MODIFY TTL accepted + INTERVAL 7 DAY",
+                "ALTER TABLE `petrel`.span_rows MODIFY TTL accepted + toIntervalDay(7)",
                 "ALTER TABLE `petrel`.span_rows MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0",
             ]
+        );
+    }
+
+    #[test]
+    fn a_project_with_another_retention_is_told_apart_where_it_differs() {
+        let mut config = Config::default();
+        let own = ProjectTtl {
+            spans: Some(Ttl::days(7)),
+            ..ProjectTtl::default()
+        };
+        config.ch_schema.projects.insert(ProjectId(3), own);
+        let schema = Schema::of(&config);
+        let alterations = schema.alterations("span_rows", "").join("; ");
+        assert!(alterations.contains(
+            "MODIFY TTL accepted + toIntervalSecond(transform(project_id, [3], [604800], 2592000))"
+        ));
+        assert!(alterations.contains("ttl_only_drop_parts = 0"));
+        let alterations = schema.alterations("log_rows", "").join("; ");
+        assert!(alterations.contains("MODIFY TTL accepted + toIntervalDay(30)"));
+        assert!(alterations.contains("ttl_only_drop_parts = 1"));
+    }
+
+    #[test]
+    fn a_cluster_gets_every_statement_of_every_migration() {
+        let mut config = Config::default();
+        config.ch_schema.cluster = Some(Cluster {
+            name: "prod".to_owned(),
+            replicated: true,
+            distributed: true,
+        });
+        let schema = Schema::of(&config);
+        let statements: Vec<_> = MIGRATIONS
+            .iter()
+            .flat_map(|m| schema.statements(m))
+            .collect();
+        for statement in &statements {
+            assert!(statement.contains(" ON CLUSTER 'prod'"), "{statement}");
+            assert!(!statement.contains("non_replicated_"), "{statement}");
+            assert!(!statement.contains("ENGINE = MergeTree"), "{statement}");
+        }
+        for (table, _) in TABLES {
+            let over = format!("Distributed('prod', `petrel`, {table}_local, ");
+            assert!(statements.iter().any(|s| s.contains(&over)), "{table}");
+        }
+        let altered = schema.alterations("span_rows_local", "ReplicatedMergeTree");
+        assert!(altered[0].starts_with("ALTER TABLE `petrel`.span_rows_local ON CLUSTER 'prod' "));
+        assert!(
+            schema
+                .alterations("span_rows", "Distributed('prod', x)")
+                .is_empty()
         );
     }
 
@@ -256,7 +385,7 @@ mod tests {
             schema()
                 .alterations("resources", "")
                 .join(" ")
-                .contains("INTERVAL 90 DAY")
+                .contains("toIntervalDay(90)")
         );
     }
 }

@@ -1,13 +1,14 @@
 //! From the tree to [`Config`]: one function a section.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use petrel_spool::ProjectId;
 use petrel_wire::Token;
 
 use super::{
-    ChSchema, ClickHouse, Config, ConfigError, Ingest, ListenAddr, Listener, Loaded, Postgres,
-    Project, Secret, Table, TlsFiles, Ttl, User, ZipkinPort,
+    ChSchema, ClickHouse, Cluster, Config, ConfigError, Ingest, Limit, ListenAddr, Listener,
+    Loaded, Postgres, Project, ProjectTtl, Secret, Table, TlsFiles, Ttl, User, ZipkinPort,
     expand::expand,
     section::{Findings, Section},
     servers::{ServerDsn, host_and_port, http_url, site_url},
@@ -63,7 +64,12 @@ fn read(root: &Section<'_>) -> Config {
         config.pg = postgres(&section);
         section.finish();
     }
-    config.projects = projects(root);
+    let mut ttls = BTreeMap::new();
+    if let Some(section) = root.section("limits") {
+        config.limits.everybody = limit(&section);
+        section.finish();
+    }
+    config.projects = projects(root, &mut config.limits.projects, &mut ttls);
     if let Some(section) = root.section("auth") {
         config.users = users(&section);
         section.finish();
@@ -83,6 +89,7 @@ fn read(root: &Section<'_>) -> Config {
         config.ch_schema = schema(&section);
         section.finish();
     }
+    config.ch_schema.projects = ttls;
     if let Some(section) = root.section("ingest") {
         config.ingest = ingest(&section);
         section.finish();
@@ -227,7 +234,11 @@ fn client_tls(section: &Section<'_>) -> bool {
     !disabled
 }
 
-fn projects(root: &Section<'_>) -> Vec<Project> {
+fn projects(
+    root: &Section<'_>,
+    limits: &mut BTreeMap<ProjectId, Limit>,
+    ttls: &mut BTreeMap<ProjectId, ProjectTtl>,
+) -> Vec<Project> {
     let mut projects = Vec::<Project>::new();
     for section in root.sections("projects") {
         let id = section.parsed("id", |text| match text.parse() {
@@ -237,6 +248,16 @@ fn projects(root: &Section<'_>) -> Vec<Project> {
         let token = section.parsed("token", token);
         let name = section.text("name");
         let pinned_attrs = section.texts("pinned_attrs");
+        let ttl = project_ttl(&section);
+        let own = section.section("limits").map(|section| {
+            let limit = limit(&section);
+            section.finish();
+            limit
+        });
+        if let Some(id) = id {
+            limits.extend(own.map(|own| (id, own)));
+            ttls.extend(ttl.map(|ttl| (id, ttl)));
+        }
         for (key, there) in [("id", section.has("id")), ("token", section.has("token"))] {
             if !there {
                 section.problem(key, "is missing");
@@ -258,6 +279,44 @@ fn projects(root: &Section<'_>) -> Vec<Project> {
         section.finish();
     }
     projects
+}
+
+/// One time for all signals, or one for each.
+fn project_ttl(project: &Section<'_>) -> Option<ProjectTtl> {
+    const KEY: &str = "ttl_delete";
+    if !project.is_section(KEY) {
+        let ttl = project.parsed(KEY, Ttl::parse);
+        return ttl.map(|_| ProjectTtl {
+            spans: ttl,
+            logs: ttl,
+            metrics: ttl,
+        });
+    }
+    let section = project.section(KEY)?;
+    let ttl = ProjectTtl {
+        spans: section.parsed("spans", Ttl::parse),
+        logs: section.parsed("logs", Ttl::parse),
+        metrics: section.parsed("metrics", Ttl::parse),
+    };
+    section.finish();
+    Some(ttl)
+}
+
+fn limit(section: &Section<'_>) -> Limit {
+    let least = |least, what| {
+        move |text: &str| match size(text)? {
+            value if value < least => {
+                Err(format!("{text:?} is too small; at least {least} {what}"))
+            }
+            value => Ok(value),
+        }
+    };
+    Limit {
+        bytes_per_second: section.parsed("bytes_per_second", least(1024, "bytes")),
+        items_per_second: section.parsed("items_per_second", least(1, "item")),
+        series_per_hour: section.parsed("series_per_hour", least(1, "series")),
+        attribute_keys_per_hour: section.parsed("attribute_keys_per_hour", least(1, "key")),
+    }
 }
 
 fn users(auth: &Section<'_>) -> Vec<User> {
@@ -421,6 +480,23 @@ fn schema(section: &Section<'_>) -> ChSchema {
         table(section, key, &mut schema.logs);
     }
     table(section, "metrics", &mut schema.metrics);
+    let (replicated, distributed) = (section.flag("replicated"), section.flag("distributed"));
+    let name = section.parsed("cluster", identifier);
+    if name.is_none() {
+        for (key, asked) in [("replicated", replicated), ("distributed", distributed)] {
+            if asked == Some(true) {
+                section.problem(
+                    key,
+                    "needs ch_schema.cluster, the cluster's name in remote_servers",
+                );
+            }
+        }
+    }
+    schema.cluster = name.map(|name| Cluster {
+        name,
+        replicated: replicated.unwrap_or(false),
+        distributed: distributed.unwrap_or(false),
+    });
     schema
 }
 

@@ -12,7 +12,8 @@ use opentelemetry_proto::tonic::{
     trace::v1::{ResourceSpans, ScopeSpans, Span},
 };
 use petrel_aggregator::auth::{Auth, Directory, DirectoryError};
-use petrel_aggregator::ingest::{Ingest, Recent};
+use petrel_aggregator::config::{Limit, Limits as Configured};
+use petrel_aggregator::ingest::{self, Ingest, Recent};
 use petrel_receiver::{ReceiverConfig, ServeConfig};
 use petrel_spool::{ProjectId, Spool, SpoolConfig, WhenFull};
 use petrel_wire::{AgentId, Batch, BatchId, Limits, Sealed, Signal, SystemClock, Token};
@@ -51,6 +52,10 @@ impl Doors {
     }
 
     async fn open_with(max_bytes: u64, receiver: ReceiverConfig) -> Self {
+        Self::open_limited(max_bytes, receiver, Configured::default()).await
+    }
+
+    async fn open_limited(max_bytes: u64, receiver: ReceiverConfig, limits: Configured) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = SystemClock::shared();
         let config = SpoolConfig {
@@ -63,7 +68,8 @@ impl Doors {
         let tokens = Tokens(Arc::new(HashMap::from([("one", 1), ("two", 2)])));
         let recent = Recent::new();
         let auth = Auth::new(tokens, Arc::clone(&clock));
-        let ingest = Ingest::new(auth, journal.clone(), clock, recent.clone(), None);
+        let limits = ingest::Limits::new(limits);
+        let ingest = Ingest::new(auth, journal.clone(), clock, recent.clone(), limits, None);
         let router = petrel_receiver::router(ingest.clone(), receiver);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (addr, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
@@ -361,4 +367,52 @@ async fn onlookers_see_what_was_taken_and_what_was_not_and_numbers_count_both() 
     ] {
         assert!(text.contains(line), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_project_beyond_its_rate_is_told_when_to_come_again_and_costs_nobody_else() {
+    let limits = Configured {
+        everybody: Limit {
+            items_per_second: Some(1),
+            ..Limit::default()
+        },
+        ..Configured::default()
+    };
+    let doors = Doors::open_limited(1 << 30, ReceiverConfig::default(), limits).await;
+    let one = [PROTOBUF, ("uptrace-dsn", "http://one@localhost")];
+    let two = [PROTOBUF, ("uptrace-dsn", "http://two@localhost")];
+    // The burst is ten items: a request may go beyond it, and the next one pays.
+    assert_eq!(doors.send(&one, &spans(100)).await.status, 200);
+    let refused = doors.send(&one, &spans(1)).await;
+    assert_eq!(refused.status, 429);
+    let after: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((80..=90).contains(&after), "{after}");
+    assert_eq!(doors.send(&two, &spans(1)).await.status, 200);
+    let mut text = String::new();
+    doors.ingest.limits().render(&mut text);
+    assert!(text.contains(
+        "aggregator_limit_refused_requests_total{project=\"1\",limit=\"items_per_second\"} 1"
+    ));
+}
+
+#[tokio::test]
+async fn new_attribute_keys_beyond_the_hours_limit_wait_while_known_ones_pass() {
+    let limits = Configured {
+        everybody: Limit {
+            attribute_keys_per_hour: Some(1),
+            ..Limit::default()
+        },
+        ..Configured::default()
+    };
+    let doors = Doors::open_limited(1 << 30, ReceiverConfig::default(), limits).await;
+    let one = [PROTOBUF, ("uptrace-dsn", "http://one@localhost")];
+    assert_eq!(doors.send(&one, &spans(1)).await.status, 200);
+    let mut other = ExportTraceServiceRequest::decode(spans(1).as_slice()).unwrap();
+    let resource = other.resource_spans[0].resource.as_mut().unwrap();
+    resource.attributes[0].key = "another".to_owned();
+    let refused = doors.send(&one, &other.encode_to_vec()).await;
+    assert_eq!(refused.status, 429);
+    let after: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=3600).contains(&after), "{after}");
+    assert_eq!(doors.send(&one, &spans(2)).await.status, 200);
 }

@@ -16,4 +16,5 @@ mod sender;
 mod serve;
 mod span_log;
 mod store;
+mod tenancy;
 mod trace_context;
