@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::telemetry::{Report, SignalReport};
+use crate::telemetry::{ProcessorReport, Report, SignalReport};
 
 /// A running agent answers at once; one that doesn't is not well.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -122,19 +122,8 @@ pub fn page(report: &Report) -> String {
         "identity   {} epoch {}",
         report.identity.agent, report.identity.epoch
     ));
-    for processor in &report.processors {
-        let error = processor
-            .last_error
-            .as_ref()
-            .map_or(String::new(), |error| format!("; last: {error}"));
-        page.line(format_args!(
-            "processor  {}: {} batches, {} edits, {} items dropped, {} failures{error}",
-            processor.name,
-            processor.calls,
-            processor.edits,
-            processor.dropped_items,
-            processor.failures
-        ));
+    for one in &report.processors {
+        processor(&mut page, one);
     }
     if let Some(reload) = &report.reload {
         let since = seconds(reload.since_seconds);
@@ -153,6 +142,32 @@ pub fn page(report: &Report) -> String {
     }
     items(&mut page, &report.signals);
     page.0
+}
+
+fn processor(page: &mut Page, processor: &ProcessorReport) {
+    page.line(format_args!(
+        "processor  {} ({}, {:.12}, on_error: {}): {} batches, {} edits, {} items dropped",
+        processor.name,
+        processor.plugin,
+        processor.sha256,
+        processor.on_error,
+        processor.calls,
+        processor.edits,
+        processor.dropped_items
+    ));
+    if let Some(error) = &processor.last_error {
+        page.line(format_args!(
+            "           {} failures, {} items quarantined; last: {error}",
+            processor.failures, processor.quarantined_items
+        ));
+    }
+    if let Some(off) = &processor.off {
+        let again = seconds(off.retry_seconds);
+        page.line(format_args!(
+            "           off after failures, {} times so far; tried again in {again}",
+            processor.trips
+        ));
+    }
 }
 
 fn items(page: &mut Page, signals: &[SignalReport]) {

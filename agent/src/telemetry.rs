@@ -208,6 +208,12 @@ pub struct ForwardReport {
 pub struct ProcessorReport {
     /// Its name.
     pub name: String,
+    /// Name and version that the plugin gives itself.
+    pub plugin: String,
+    /// The SHA-256 of the component that runs, in hex.
+    pub sha256: String,
+    /// What happens to data that it fails on: `closed`, `open`, `drop` or `strip`.
+    pub on_error: String,
     /// Batches.
     pub calls: u64,
     /// Traps, time-outs, refused answers.
@@ -218,12 +224,25 @@ pub struct ProcessorReport {
     pub dropped_items: u64,
     /// Items that it failed on and that were kept back.
     pub quarantined_items: u64,
+    /// Instances started; more than a few mean that it traps or leaks.
+    pub instances: u64,
+    /// How often it failed so often that it was turned off for a while.
+    pub trips: u64,
     /// Time in the processor.
     pub busy_seconds: f64,
     /// Words of the last failure.
     pub last_error: Option<String>,
     /// Why it is not called for a while, if it is not.
-    pub off: Option<String>,
+    pub off: Option<OffReport>,
+}
+
+/// A processor that kept failing and is left alone for a while.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OffReport {
+    /// The words of the failure that was one too many.
+    pub because: String,
+    /// Until it is tried again.
+    pub retry_seconds: f64,
 }
 
 impl Watch {
@@ -257,8 +276,16 @@ impl Watch {
         let age =
             |then: UnixNanos| Duration::from_nanos(now.0.saturating_sub(then.0)).as_secs_f64();
         let refused = self.refusals.counts().filter(|(_, count)| *count > 0);
+        let processors = self.processors();
+        let reload = self.reloads.newest().map(|newest| reload(newest, age));
+        let mut found = way(&stats, &status);
+        found.extend(inside(
+            self.refusals.is_refusing(),
+            &processors,
+            reload.as_ref(),
+        ));
         Report {
-            health: health(&stats, &status, self.refusals.is_refusing()),
+            health: health(found),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             identity: Identity {
                 agent: agent.to_string(),
@@ -278,8 +305,8 @@ impl Watch {
                 disk_failing: stats.disk_failing,
             },
             forward: forward(status),
-            processors: self.processors(),
-            reload: self.reloads.newest().map(|newest| reload(newest, age)),
+            processors,
+            reload,
         }
     }
 
@@ -288,16 +315,24 @@ impl Watch {
         stats
             .map(|stats| ProcessorReport {
                 name: stats.name,
+                plugin: stats.plugin,
+                sha256: stats.sha256,
+                on_error: stats.on_error.name().to_owned(),
                 calls: stats.calls,
                 failures: stats.failures,
                 edits: stats.edits,
                 dropped_items: stats.dropped_items,
                 quarantined_items: stats.quarantined_items,
+                instances: stats.instances,
+                trips: stats.trips,
                 busy_seconds: stats.busy.as_secs_f64(),
                 last_error: stats.last_error,
                 off: match stats.state {
                     PluginState::Running => None,
-                    PluginState::Off { because, .. } => Some(because),
+                    PluginState::Off { retry_in, because } => Some(OffReport {
+                        because,
+                        retry_seconds: retry_in.as_secs_f64(),
+                    }),
                 },
             })
             .collect()
@@ -316,7 +351,53 @@ fn reload(newest: Reloaded, age: impl Fn(UnixNanos) -> f64) -> ReloadReport {
     }
 }
 
-fn health(stats: &petrel_spool::SpoolStats, forward: &ForwardStatus, refusing: bool) -> Health {
+/// What is wrong between the door and the disk.
+fn inside(
+    refusing: bool,
+    processors: &[ProcessorReport],
+    reload: Option<&ReloadReport>,
+) -> Vec<(Level, String)> {
+    let mut found = Vec::new();
+    if refusing {
+        let what = "senders were told to come again within the last minute, see refused_requests";
+        found.push((Level::Degraded, what.to_owned()));
+    }
+    for processor in processors {
+        if let Some(off) = &processor.off {
+            let fate = match processor.on_error.as_str() {
+                "open" => "data passes unprocessed",
+                "drop" => "data is dropped",
+                "strip" => "data passes without what it may write",
+                _ => "data is refused",
+            };
+            let (name, plugin) = (&processor.name, &processor.plugin);
+            let (seconds, because) = (off.retry_seconds.ceil(), &off.because);
+            let what = format!(
+                "processor {name} ({plugin}) kept failing and is off for {seconds} s, {fate}: {because}"
+            );
+            found.push((Level::Degraded, what));
+        }
+    }
+    if let Some(words) = reload.and_then(|reload| reload.error.as_ref()) {
+        let what = format!("the newest configuration is not in use: {words}");
+        found.push((Level::Degraded, what));
+    }
+    found
+}
+
+fn health(found: Vec<(Level, String)>) -> Health {
+    Health {
+        status: found
+            .iter()
+            .map(|(level, _)| *level)
+            .max()
+            .unwrap_or(Level::Ok),
+        reasons: found.into_iter().map(|(_, reason)| reason).collect(),
+    }
+}
+
+/// What is wrong with the disk and the way out.
+fn way(stats: &petrel_spool::SpoolStats, forward: &ForwardStatus) -> Vec<(Level, String)> {
     let mut found = Vec::new();
     if stats.disk_failing {
         let words = stats.trouble.as_deref().unwrap_or("see the log");
@@ -326,10 +407,6 @@ fn health(stats: &petrel_spool::SpoolStats, forward: &ForwardStatus, refusing: b
     if forward.stuck {
         let what = "forwarding is stuck: not even tries have ended for a while";
         found.push((Level::Failed, what.to_owned()));
-    }
-    if refusing {
-        let what = "senders were told to come again within the last minute, see refused_requests";
-        found.push((Level::Degraded, what.to_owned()));
     }
     for (signal, words) in &forward.held {
         found.push((Level::Degraded, format!("parked: {signal}: {words}")));
@@ -365,14 +442,7 @@ fn health(stats: &petrel_spool::SpoolStats, forward: &ForwardStatus, refusing: b
         );
         found.push((Level::Degraded, what));
     }
-    Health {
-        status: found
-            .iter()
-            .map(|(level, _)| *level)
-            .max()
-            .unwrap_or(Level::Ok),
-        reasons: found.into_iter().map(|(_, reason)| reason).collect(),
-    }
+    found
 }
 
 fn forward(status: ForwardStatus) -> ForwardReport {

@@ -207,7 +207,7 @@ fn forward(page: &mut Page, report: &Report) {
 
 fn processors(page: &mut Page, report: &Report) {
     type Read = fn(&super::ProcessorReport) -> f64;
-    let columns: [(&str, &str, Read); 7] = [
+    let columns: [(&str, &str, Read); 9] = [
         ("processor_calls_total", "Batches processed.", |p| {
             p.calls as f64
         }),
@@ -235,6 +235,16 @@ fn processors(page: &mut Page, report: &Report) {
             "processor_off",
             "1 while a processor that kept failing is not called.",
             |p| f64::from(u8::from(p.off.is_some())),
+        ),
+        (
+            "processor_trips_total",
+            "How often a processor kept failing and was turned off.",
+            |p| p.trips as f64,
+        ),
+        (
+            "processor_instances_total",
+            "Instances started; many mean traps or leaks.",
+            |p| p.instances as f64,
         ),
         ("processor_busy_seconds_total", "Time in the guest.", |p| {
             p.busy_seconds
