@@ -464,8 +464,9 @@ impl ResourceLimiter for MemoryLimit {
         Ok(desired <= MAX_TABLE_ELEMENTS)
     }
 
+    // An interpreter comes as some forty modules around one memory.
     fn instances(&self) -> usize {
-        8
+        64
     }
 
     fn tables(&self) -> usize {
