@@ -81,6 +81,19 @@ enum PluginVerb {
         #[arg(long)]
         pretty: bool,
     },
+    /// Run two components over the same requests on standard input and show where they answer differently.
+    Diff {
+        /// The component that is in use.
+        old: PathBuf,
+        /// The one that shall take its place.
+        new: PathBuf,
+        /// JSON for `configure`, as under `config:` in agent.yaml.
+        #[arg(long, default_value = "{}")]
+        config: String,
+        /// The signal of a protobuf request; JSON says its own.
+        #[arg(long, value_enum)]
+        signal: Option<plugin::otlp::SignalName>,
+    },
     /// Watch a plugin: build it whenever it changes, run its cases and show what it edits.
     Dev {
         /// The plugin's directory.
@@ -140,6 +153,12 @@ fn main() -> ExitCode {
             signal,
             pretty,
         } => plugin::run::run(&file, &config, signal, pretty),
+        PluginVerb::Diff {
+            old,
+            new,
+            config,
+            signal,
+        } => plugin::compare::run(&old, &new, &config, signal, paint),
         PluginVerb::Dev { dir } => {
             plugin::dev::run(&dir, paint, &mut out).map(|()| Answer::default())
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 mod cases;
+pub(crate) mod compare;
 mod compiled;
 pub(crate) mod dev;
 pub(crate) mod diff;

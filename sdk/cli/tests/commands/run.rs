@@ -151,6 +151,77 @@ fn what_is_no_plugin_is_answered_with_the_command_that_makes_one() {
 }
 
 #[test]
+fn two_components_are_compared_over_the_same_requests() {
+    let here = repository("");
+    let (redact, scrub) = (redact(), repository("target/plugins/scrub-sql-url.wasm"));
+    let scrub = scrub.to_str().unwrap();
+    let input = format!("{LOG}\n{}", LOG.replace("password=hunter2", "hello"));
+    let same = petrel(&["plugin", "diff", &redact, &redact], &here, &input);
+    assert!(same.status.success(), "{}", notes(&same));
+    assert_eq!(
+        (out(&same), notes(&same)),
+        (
+            String::new(),
+            "0 of 2 requests are answered differently\n".into()
+        )
+    );
+    let other = petrel(&["plugin", "diff", &redact, scrub], &here, &input);
+    assert!(!other.status.success());
+    for part in [
+        "request 1\n",
+        "- body: \"password=[redacted]\"\n",
+        "+ body: \"password=hunter2\"\n",
+    ] {
+        assert!(out(&other).contains(part), "{}", out(&other));
+    }
+    assert!(!out(&other).contains("request 2"), "{}", out(&other));
+    assert_eq!(notes(&other), "1 of 2 requests are answered differently\n");
+}
+
+#[test]
+fn missing_tools_of_other_languages_are_answered_with_the_command_that_installs_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let bin = dir.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let cases = [
+        (
+            "go.mod",
+            "module example.com/mine\n",
+            [
+                "    apt-get install -y golang-go\n",
+                "    https://go.dev/dl\n",
+            ],
+        ),
+        (
+            "package.json",
+            r#"{"name":"s","version":"1","main":"s.js"}"#,
+            [
+                "    apt-get install -y nodejs npm\n",
+                "    see https://nodejs.org",
+            ],
+        ),
+        (
+            "pyproject.toml",
+            "[project]\n",
+            ["/.venv && ", "/.venv/bin/pip install -r "],
+        ),
+    ];
+    for (manifest, text, helps) in cases {
+        let plugin = dir.path().join(manifest.split('.').next().unwrap());
+        fs::create_dir(&plugin).unwrap();
+        fs::write(plugin.join(manifest), text).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_petrel"))
+            .args(["plugin", "build"])
+            .arg(&plugin)
+            .env("PATH", &bin)
+            .output()
+            .unwrap();
+        let said = notes(&output);
+        assert!(helps.iter().any(|help| said.contains(help)), "{said}");
+    }
+}
+
+#[test]
 fn a_machine_that_cannot_build_for_wasm_is_told_the_one_command_that_helps() {
     let dir = tempfile::tempdir().unwrap();
     let bin = dir.path().join("bin");

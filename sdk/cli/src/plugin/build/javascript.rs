@@ -45,6 +45,12 @@ pub(super) fn build(dir: &Path, output: Option<&Path>) -> anyhow::Result<Built> 
             remedy()
         );
     }
+    if !exists("npm", "--version") {
+        bail!(
+            "the SDK of a plugin in JavaScript is installed with npm, and there is none in PATH; install it with\n\n    {}\n",
+            remedy()
+        );
+    }
     let tools = TOOLS.iter().any(|tool| dir.join(tool).exists());
     if !tools || !dir.join(BUILDER).is_file() {
         bail!(
