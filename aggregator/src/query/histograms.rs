@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use clickhouse::Row;
 use serde::Deserialize;
 
+use crate::meaning::exponent::downscale;
+
 /// A point of a histogram as stored.
 #[derive(Clone, Debug, Default, PartialEq, Row, Deserialize)]
 pub struct Distribution {
@@ -50,6 +52,11 @@ impl Distribution {
     /// start and say nothing about the difference.
     #[must_use]
     pub fn since_then(&self, before: &Self) -> Self {
+        // A recorder whose values spread goes to a coarser scale and counts on.
+        if self.scale < before.scale {
+            return self.since_then(&before.coarser(self.scale));
+        }
+        // It never goes back to a finer one without starting again.
         let other_shape = self.bounds != before.bounds
             || self.scale != before.scale
             || self.bucket_counts.len() != before.bucket_counts.len();
@@ -76,11 +83,80 @@ impl Distribution {
     }
 }
 
+impl Distribution {
+    /// The same counts in wider exponential buckets.
+    #[must_use]
+    fn coarser(&self, scale: i32) -> Self {
+        let by = u32::try_from(self.scale.saturating_sub(scale)).unwrap_or(0);
+        let positive = downscale(self.positive_offset, &self.positive_counts, by);
+        let negative = downscale(self.negative_offset, &self.negative_counts, by);
+        Self {
+            scale,
+            positive_offset: positive.0,
+            positive_counts: positive.1,
+            negative_offset: negative.0,
+            negative_counts: negative.1,
+            ..self.clone()
+        }
+    }
+
+    fn is_exponential(&self) -> bool {
+        !self.positive_counts.is_empty() || !self.negative_counts.is_empty()
+    }
+}
+
 fn minus(now: &[u64], then: &[u64]) -> Vec<u64> {
     now.iter()
         .zip(then)
         .map(|(now, then)| now.saturating_sub(*then))
         .collect()
+}
+
+/// The sum of two exponential histograms, at the coarser of their scales.
+fn together(one: &Distribution, other: &Distribution) -> Distribution {
+    let scale = one.scale.min(other.scale);
+    let (one, other) = (one.coarser(scale), other.coarser(scale));
+    let positive = plus(
+        (one.positive_offset, &one.positive_counts),
+        (other.positive_offset, &other.positive_counts),
+    );
+    let negative = plus(
+        (one.negative_offset, &one.negative_counts),
+        (other.negative_offset, &other.negative_counts),
+    );
+    Distribution {
+        scale,
+        positive_offset: positive.0,
+        positive_counts: positive.1,
+        negative_offset: negative.0,
+        negative_counts: negative.1,
+        ..Distribution::default()
+    }
+}
+
+/// Buckets further apart than this are somebody's mistake, and would only fill memory.
+const MOST_BUCKETS: i64 = 1 << 16;
+
+fn plus((offset, one): (i32, &[u64]), (other_offset, other): (i32, &[u64])) -> (i32, Vec<u64>) {
+    if one.is_empty() {
+        return (other_offset, other.to_vec());
+    }
+    let first = if other.is_empty() {
+        offset
+    } else {
+        offset.min(other_offset)
+    };
+    let mut sum = Vec::new();
+    for (offset, counts) in [(offset, one), (other_offset, other)] {
+        for (index, count) in (i64::from(offset) - i64::from(first)..MOST_BUCKETS).zip(counts) {
+            let at = usize::try_from(index).unwrap_or(0);
+            if sum.len() <= at {
+                sum.resize(at + 1, 0);
+            }
+            sum[at] += count;
+        }
+    }
+    (first, sum)
 }
 
 fn minus_from((offset, now): (i32, &[u64]), (before, then): (i32, &[u64])) -> Vec<u64> {
@@ -119,6 +195,9 @@ impl Ord for Bound {
 pub struct Merged {
     /// Counts by (lower, upper) bound.
     buckets: BTreeMap<(Bound, Bound), u64>,
+    /// Exponential buckets at the coarsest scale of any part: what is added there stays exact,
+    /// and no two buckets overlap.
+    exponential: Option<Distribution>,
     count: u64,
     sum: Option<f64>,
     min: Option<f64>,
@@ -128,7 +207,7 @@ pub struct Merged {
 impl Merged {
     /// Adds a point.
     pub fn add(&mut self, point: &Distribution) {
-        let first = self.count == 0 && self.buckets.is_empty();
+        let first = self.count == 0 && self.buckets.is_empty() && self.exponential.is_none();
         self.count += point.count;
         self.sum = if first {
             point.sum
@@ -154,14 +233,34 @@ impl Merged {
             put(lower, upper, *count);
         }
         put(0.0, 0.0, point.zero_count);
+        if point.is_exponential() {
+            self.exponential = Some(match self.exponential.take() {
+                None => point.clone(),
+                Some(so_far) => together(&so_far, point),
+            });
+        }
+    }
+
+    /// Every bucket that has counts, by its bounds.
+    fn all(&self) -> BTreeMap<(Bound, Bound), u64> {
+        let mut all = self.buckets.clone();
+        let Some(point) = &self.exponential else {
+            return all;
+        };
         // Bucket i holds values above base^i up to base^(i+1), base = 2^(2^-scale).
         let bound = |index: i64| (index as f64 * (-f64::from(point.scale)).exp2()).exp2();
+        let mut put = |lower: f64, upper: f64, count: u64| {
+            if count > 0 && !lower.is_nan() && !upper.is_nan() {
+                *all.entry((Bound(lower), Bound(upper))).or_default() += count;
+            }
+        };
         for (index, count) in (i64::from(point.positive_offset)..).zip(&point.positive_counts) {
             put(bound(index), bound(index + 1), *count);
         }
         for (index, count) in (i64::from(point.negative_offset)..).zip(&point.negative_counts) {
             put(-bound(index + 1), -bound(index), *count);
         }
+        all
     }
 
     /// Values.
@@ -184,7 +283,7 @@ impl Merged {
     /// The smallest; the lower edge of the lowest bucket where nobody noted it.
     pub fn min(&self) -> Option<f64> {
         self.min.or_else(|| {
-            self.buckets
+            self.all()
                 .keys()
                 .next()
                 .map(|(lower, upper)| finite(*lower, *upper))
@@ -194,7 +293,7 @@ impl Merged {
     /// The largest; the upper edge of the highest bucket where nobody noted it.
     pub fn max(&self) -> Option<f64> {
         self.max.or_else(|| {
-            self.buckets
+            self.all()
                 .keys()
                 .next_back()
                 .map(|(lower, upper)| finite(*upper, *lower))
@@ -203,13 +302,14 @@ impl Merged {
 
     /// The value below which the share `q` lies.
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        let total: u64 = self.buckets.values().sum();
+        let buckets = self.all();
+        let total: u64 = buckets.values().sum();
         if total == 0 {
             return None;
         }
         let wanted = q * total as f64;
         let mut below = 0.0;
-        for ((lower, upper), count) in &self.buckets {
+        for ((lower, upper), count) in &buckets {
             let count = *count as f64;
             if below + count >= wanted {
                 let lower_edge = self
@@ -358,5 +458,37 @@ mod tests {
         let both = merged(&[explicit(&[10.0], &[5, 0]), explicit(&[20.0], &[0, 5])]);
         assert!((both.count() - 10.0).abs() < f64::EPSILON);
         assert_eq!(both.quantile(0.5), Some(10.0));
+    }
+
+    #[test]
+    fn a_recorder_that_goes_to_a_coarser_scale_has_not_started_again() {
+        let point = |scale, offset, counts: &[u64]| Distribution {
+            count: counts.iter().sum(),
+            scale,
+            positive_offset: offset,
+            positive_counts: counts.to_vec(),
+            ..Distribution::default()
+        };
+        let then = point(1, 2, &[1, 2, 3, 4]);
+        let now = point(0, 1, &[3, 7, 5]);
+        let between = now.since_then(&then);
+        assert_eq!((between.count, between.positive_counts), (5, vec![0, 0, 5]));
+    }
+
+    #[test]
+    fn exponential_histograms_of_two_scales_add_up_without_overlapping_buckets() {
+        let point = |scale, offset, counts: &[u64]| Distribution {
+            count: counts.iter().sum(),
+            scale,
+            positive_offset: offset,
+            positive_counts: counts.to_vec(),
+            ..Distribution::default()
+        };
+        // (4, 16] four times in buckets of half an octave, (2, 8] twice in octaves.
+        let both = merged(&[point(1, 4, &[1, 1, 1, 1]), point(0, 1, &[1, 1])]);
+        assert_eq!(both.quantile(1.0), Some(16.0));
+        // Octaves hold 1, 3 and 2: half of all lies two thirds into the second.
+        let median = both.quantile(0.5).unwrap();
+        assert!((median - (4.0 + 4.0 * 2.0 / 3.0)).abs() < 1e-9, "{median}");
     }
 }
