@@ -6,6 +6,7 @@
 //! data inside JSON here, never part of a page, a header or a query's text.
 
 mod answer;
+mod cardinality;
 mod error;
 mod extract;
 mod guard;
@@ -109,6 +110,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(logs::histogram))
         .routes(routes!(metrics::list))
         .routes(routes!(metrics::query))
+        .routes(routes!(cardinality::show))
         .routes(routes!(keys::list))
         .routes(routes!(keys::values));
     OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", endpoints)

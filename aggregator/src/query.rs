@@ -5,6 +5,7 @@
 //! decided in one place, [`Sql::from`]: no table is named anywhere else, and there the project, the
 //! five-minute bucket and the time always stand together (`time` alone does not prune by bucket).
 
+pub mod cardinality;
 pub mod filters;
 pub mod histograms;
 pub mod keys;

@@ -46,6 +46,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{p}/cardinality": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Metrics with the most series and labels with the most values, 100 each, by whole days. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Unix nanoseconds, included. */
+                    from?: string;
+                    /** @description Unix nanoseconds, excluded. */
+                    to?: string;
+                };
+                header?: never;
+                path: {
+                    /** @description project */
+                    p: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Answer_Cardinality"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{p}/ingest/recent": {
         parameters: {
             query?: never;
@@ -1088,6 +1139,15 @@ export interface components {
          */
         Aggregate: "avg" | "sum" | "min" | "max" | "last" | "rate" | "count" | "p50" | "p90" | "p99";
         /** @description The envelope of every answer that reads telemetry. */
+        Answer_Cardinality: {
+            /** @description Where series come from. */
+            data: {
+                labels: components["schemas"]["LabelValues"][];
+                metrics: components["schemas"]["MetricSeries"][];
+            };
+            meta: components["schemas"]["Meta"];
+        };
+        /** @description The envelope of every answer that reads telemetry. */
         Answer_LogChart: {
             /** @description How many log records, by severity and time. */
             data: {
@@ -1336,6 +1396,11 @@ export interface components {
         BTreeMap: {
             [key: string]: string;
         };
+        /** @description Where series come from. */
+        Cardinality: {
+            labels: components["schemas"]["LabelValues"][];
+            metrics: components["schemas"]["MetricSeries"][];
+        };
         /** @description A chart's question. */
         Chart: {
             /**
@@ -1414,6 +1479,13 @@ export interface components {
             /** Format: int64 */
             count: number;
             key: string;
+        };
+        /** @description A label of a metric and how many values it has, about. */
+        LabelValues: {
+            key: string;
+            metric: string;
+            /** Format: int64 */
+            values: number;
         };
         /** @description How many log records, by severity and time. */
         LogChart: {
@@ -1521,6 +1593,12 @@ export interface components {
             /** @description Unix milliseconds. */
             times: number[];
             unit: string;
+        };
+        /** @description A metric and how many series it has. */
+        MetricSeries: {
+            metric: string;
+            /** Format: int64 */
+            series: number;
         };
         /**
          * @description How a filter compares.
