@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use petrel_spool::Entry;
-use petrel_wire::{Batch, BatchId, Limits, UnpackError};
+use petrel_wire::{Batch, BatchId, UnpackError};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::rows::{self, Block, Displacements, ENCODER_VERSION, Source};
@@ -101,7 +101,8 @@ impl Piece {
         let mut readable: Vec<(usize, Batch, String)> = Vec::with_capacity(self.range.len());
         for index in self.range.clone() {
             let entry = &self.entries[index].1;
-            match unpack(entry) {
+            // Checked when it was accepted; the journal has compared its hash.
+            match entry.sealed.unpack_checked() {
                 Ok(batch) => readable.push((index, batch, origin(entry))),
                 Err(reason) => unreadable.push(Unreadable { index, reason }),
             }
@@ -146,16 +147,6 @@ impl Piece {
         hash.update(&block.hash().to_le_bytes());
         format!("{:032x}", hash.digest128())
     }
-}
-
-/// Entries were checked when they were accepted, perhaps under other limits than today's.
-fn unpack(entry: &Entry) -> Result<Batch, UnpackError> {
-    entry.sealed.unpack(&Limits {
-        request_bytes: entry.sealed.unpacked_bytes() as usize,
-        items: u32::MAX,
-        attributes: u32::MAX,
-        depth: 128,
-    })
 }
 
 /// What rows say about where they came from.

@@ -7,6 +7,7 @@
 use std::io::Read;
 
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use petrel_wire::{unpack_zstd, zstd_content_bytes};
 
 use crate::{Refused, budget::Share};
 
@@ -86,6 +87,14 @@ pub(crate) fn inflate(
             Ok(bytes)
         }
         Coding::Zstd => {
+            // A frame that says how long its content is comes out in one go.
+            if let Some(length) = zstd_content_bytes(packed) {
+                if length > limit {
+                    return Err(too_large(limit));
+                }
+                share.grow(length)?;
+                return unpack_zstd(packed, limit).map_err(|why| broken(&why));
+            }
             let mut decoder =
                 zstd::stream::read::Decoder::with_buffer(packed).map_err(|why| broken(&why))?;
             decoder
@@ -132,9 +141,7 @@ fn fill(
             .read_to_end(&mut bytes)
             .map_err(|why| broken(&why))?;
         if bytes.len() > limit {
-            return Err(Refused::TooLarge(format!(
-                "the body unpacks to more than {limit} bytes; export smaller batches"
-            )));
+            return Err(too_large(limit));
         }
         if read < room {
             return Ok(bytes);
@@ -143,7 +150,13 @@ fn fill(
     }
 }
 
-fn broken(why: &std::io::Error) -> Refused {
+fn too_large(limit: usize) -> Refused {
+    Refused::TooLarge(format!(
+        "the body unpacks to more than {limit} bytes; export smaller batches"
+    ))
+}
+
+fn broken(why: &dyn std::error::Error) -> Refused {
     Refused::Malformed(format!(
         "the body does not unpack as its encoding says: {why}"
     ))

@@ -21,5 +21,5 @@ pub use batch_id::{AgentId, BatchId, BatchIdError};
 pub use clock::{Clock, SystemClock, UnixNanos};
 pub use delivery::{Delivery, Peer, Refusal};
 pub use dsn::{Dsn, DsnError, Token};
-pub use sealed::{Sealed, UnpackError, unpack_zstd};
+pub use sealed::{Sealed, UnpackError, unpack_zstd, zstd_content_bytes};
 pub use signal::Signal;
