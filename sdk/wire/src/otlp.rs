@@ -7,6 +7,7 @@
 mod check;
 pub mod fields;
 pub mod json;
+mod pair;
 pub mod response;
 mod schema;
 mod split;

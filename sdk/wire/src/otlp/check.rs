@@ -9,6 +9,7 @@
 //! items, what they are grouped by, and everything inside them.
 
 use super::fields::{Cursor, MAX_NESTING, TOO_NESTED, WireError, WireType};
+use super::pair;
 use super::schema::{self, Kind, Message, Spec, Times};
 use crate::{Limits, Malformed, Signal};
 
@@ -139,10 +140,11 @@ impl Walk<'_> {
                 return self.inner(inner, nesting, depth);
             }
             (Kind::Text, WireType::Len) => cursor.len_delimited().and_then(|text| {
-                std::str::from_utf8(text).map(drop).map_err(|_| WireError {
+                let error = WireError {
                     reason: "a text that is not UTF-8",
                     at: start,
-                })
+                };
+                pair::is_utf8(text).then_some(()).ok_or(error)
             }),
             (Kind::Bytes | Kind::Id, WireType::Len) => cursor.len_delimited().map(drop),
             (Kind::Fixed64 | Kind::Sfixed64 | Kind::Double, WireType::Fixed64) => {
@@ -175,6 +177,10 @@ impl Walk<'_> {
             });
         }
         let bytes = self.cursor.len_delimited().map_err(|e| self.broken(e))?;
+        // A value lies one level below its pair.
+        if nesting > 1 && schema::is_pair(inner) && pair::is_plain_text(bytes) {
+            return Ok(());
+        }
         let end = self.cursor.at;
         self.cursor.at -= bytes.len();
         self.message(inner, end, nesting - 1, depth)

@@ -69,34 +69,40 @@ pub struct WireError {
 /// [`Batch`](crate::Batch) does not happen. For bytes of unknown origin use [`Fields::try_next`].
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    message: &'a [u8],
+    rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
     /// Walks `message`, the bytes of one message without its own key and length.
     pub fn new(message: &'a [u8]) -> Self {
         Self {
-            bytes: message,
-            at: 0,
+            message,
+            rest: message,
         }
     }
 
     /// The whole message.
     pub fn message(&self) -> &'a [u8] {
-        self.bytes
+        self.message
+    }
+
+    /// How far it has come.
+    #[inline]
+    fn at(&self) -> usize {
+        self.message.len() - self.rest.len()
     }
 
     /// The next field, nothing at the end, or what is wrong.
     pub fn try_next(&mut self) -> Result<Option<Field<'a>>, WireError> {
-        if self.at >= self.bytes.len() {
+        if self.rest.is_empty() {
             return Ok(None);
         }
-        let mut cursor = Cursor::at(self.bytes, self.at);
+        let mut cursor = Cursor::at(self.message, self.at());
         let (number, wire_type) = cursor.key()?;
         let value = cursor.value(number, wire_type, MAX_NESTING)?;
-        let range = self.at..cursor.at;
-        self.at = cursor.at;
+        let range = self.at()..cursor.at;
+        self.rest = &self.message[cursor.at..];
         Ok(Some(Field {
             number,
             value,
@@ -110,14 +116,88 @@ impl<'a> Iterator for Fields<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Field<'a>> {
-        match self.try_next() {
-            Ok(field) => field,
-            Err(_) => {
-                self.at = self.bytes.len();
-                None
-            }
+        if self.rest.is_empty() {
+            return None;
+        }
+        match self.plain() {
+            Some(field) => Some(field),
+            None => self.next_of_any_shape(),
         }
     }
+}
+
+impl<'a> Fields<'a> {
+    /// The next field if it has one of the shapes that OTLP is made of.
+    #[expect(
+        clippy::inline_always,
+        reason = "as part of the loop around it, a third of the time: most of a field is never used"
+    )]
+    #[inline(always)]
+    fn plain(&mut self) -> Option<Field<'a>> {
+        let mut rest = self.rest;
+        let key = u32::try_from(take_varint(&mut rest)?).ok()?;
+        let number = key >> 3;
+        if number == 0 {
+            return None;
+        }
+        let value = match key & 7 {
+            0 => Wire::Varint(take_varint(&mut rest)?),
+            1 => Wire::Fixed64(u64::from_le_bytes(*take_chunk(&mut rest)?)),
+            2 => {
+                let length = usize::try_from(take_varint(&mut rest)?).ok()?;
+                let (value, behind) = rest.split_at_checked(length)?;
+                rest = behind;
+                Wire::Len(value)
+            }
+            5 => Wire::Fixed32(u32::from_le_bytes(*take_chunk(&mut rest)?)),
+            _ => return None,
+        };
+        let range = self.at()..self.message.len() - rest.len();
+        self.rest = rest;
+        Some(Field {
+            number,
+            value,
+            range,
+        })
+    }
+
+    #[cold]
+    fn next_of_any_shape(&mut self) -> Option<Field<'a>> {
+        self.try_next().unwrap_or_else(|_| {
+            self.rest = &[];
+            None
+        })
+    }
+}
+
+/// A varint of one or two bytes, as keys and lengths are; longer ones elsewhere.
+#[inline]
+fn take_varint(rest: &mut &[u8]) -> Option<u64> {
+    match **rest {
+        [byte, ref behind @ ..] if byte < 0x80 => {
+            *rest = behind;
+            Some(u64::from(byte))
+        }
+        [low, high, ref behind @ ..] if high < 0x80 => {
+            *rest = behind;
+            Some(u64::from(low & 0x7f) | u64::from(high) << 7)
+        }
+        _ => take_long_varint(rest),
+    }
+}
+
+fn take_long_varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut cursor = Cursor::at(rest, 0);
+    let value = cursor.long_varint().ok()?;
+    *rest = &rest[cursor.at..];
+    Some(value)
+}
+
+#[inline]
+fn take_chunk<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (chunk, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(chunk)
 }
 
 /// The six wire types of the format, 6 and 7 being none.

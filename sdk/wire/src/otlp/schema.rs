@@ -136,6 +136,12 @@ pub(super) fn is_any_value(message: &Message) -> bool {
     std::ptr::eq(message, &raw const ANY_VALUE)
 }
 
+/// What attributes are.
+#[inline]
+pub(super) fn is_pair(message: &Message) -> bool {
+    std::ptr::eq(message, &raw const KEY_VALUE)
+}
+
 /// The request message of a signal.
 pub(super) fn request(signal: Signal) -> &'static Message {
     match signal {

@@ -17,14 +17,14 @@ mod metrics;
 mod traces;
 mod value;
 
-pub use logs::{LogRecord, ResourceLogs, ScopeLogs};
+pub use logs::{LogHead, LogRecord, ResourceLogs, ScopeLogs};
 pub use metrics::{
     Buckets, Exemplar, Exponential, ExponentialPoint, Gauge, Histogram, HistogramPoint, Metric,
     MetricData, Number, NumberPoint, Quantile, ResourceMetrics, ScopeMetrics, Sum, Summary,
     SummaryPoint, Temporality,
 };
-pub use traces::{Event, Link, ResourceSpans, ScopeSpans, Span, Status};
-pub use value::{Array, Attributes, Value, write_json_str};
+pub use traces::{Event, Link, ResourceSpans, ScopeSpans, Span, SpanHead, Status};
+pub use value::{Array, Attributes, Encoded, EncodedValue, Value, write_json_str};
 
 /// The resources of a traces request.
 pub fn traces(batch: &Batch) -> Repeated<'_, ResourceSpans<'_>> {
@@ -71,6 +71,15 @@ impl<'a, T: View<'a>> Repeated<'a, T> {
         Self {
             fields: Fields::new(message),
             number,
+            of: PhantomData,
+        }
+    }
+
+    /// The same occurrences through another view.
+    pub fn through<U: View<'a>>(self) -> Repeated<'a, U> {
+        Repeated {
+            fields: self.fields,
+            number: self.number,
             of: PhantomData,
         }
     }
@@ -249,16 +258,41 @@ fn sint32(value: Wire<'_>) -> Option<i32> {
     uint32(value).map(|value| (value >> 1).cast_signed() ^ -(value & 1).cast_signed())
 }
 
+/// Where the occurrences of a repeated field lie in their message: from the first to the last,
+/// with whatever stands between them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Stretch {
+    start: usize,
+    end: usize,
+}
+
+impl Stretch {
+    #[inline]
+    fn include(&mut self, field: std::ops::Range<usize>) {
+        if self.end == 0 {
+            self.start = field.start;
+        }
+        self.end = field.end;
+    }
+
+    #[inline]
+    fn of(self, message: &[u8]) -> &[u8] {
+        message.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
 /// Declares a view: the scalars that are found in one pass, then the repeated fields that are
-/// walked on demand. Numbers are those of the OTLP protos.
+/// walked on demand, over the stretch that the same pass has found. Numbers are those of the OTLP
+/// protos; a scalar with several is a oneof.
 macro_rules! view {
     (
         $(#[$doc:meta])*
         $name:ident {
-            $( $(#[$field_doc:meta])* $number:literal $field:ident: $type:ty = $read:expr; )*
+            $( $(#[$field_doc:meta])* $number:literal $field:ident: $type:ty = $read:expr
+                $(, $other:literal = $read_other:expr)*; )*
         }
         $( repeated {
-            $( $(#[$many_doc:meta])* $many:ident -> $many_type:ty = $make:expr; )*
+            $( $(#[$many_doc:meta])* $many_number:literal $many:ident -> $many_type:ty = $make:expr; )*
         } )?
     ) => {
         $(#[$doc])*
@@ -266,6 +300,7 @@ macro_rules! view {
         pub struct $name<'a> {
             bytes: &'a [u8],
             $( $field: $type, )*
+            $( $( $many: $crate::otlp::view::Stretch, )* )?
         }
 
         impl<'a> $crate::otlp::view::View<'a> for $name<'a> {
@@ -279,7 +314,13 @@ macro_rules! view {
                             if let Some(value) = ($read)(field.value) {
                                 view.$field = value;
                             }
-                        } )*
+                        }
+                        $( $other => {
+                            if let Some(value) = ($read_other)(field.value) {
+                                view.$field = value;
+                            }
+                        } )* )*
+                        $( $( $many_number => view.$many.include(field.range), )* )?
                         _ => {}
                     }
                 }
@@ -306,7 +347,7 @@ macro_rules! view {
                 $(#[$many_doc])*
                 #[inline]
                 pub fn $many(&self) -> $many_type {
-                    ($make)(self.bytes)
+                    ($make)(self.$many.of(self.bytes), $many_number)
                 }
             )* )?
         }
@@ -332,9 +373,9 @@ view! {
     }
     repeated {
         /// The attributes; keys should be unique, but nothing enforces it.
-        attributes -> Attributes<'a> = |message| Attributes::new(message, 1);
+        1 attributes -> Attributes<'a> = Attributes::new;
         /// Which attributes identify which entity.
-        entity_refs -> Repeated<'a, EntityRef<'a>> = |message| Repeated::new(message, 3);
+        3 entity_refs -> Repeated<'a, EntityRef<'a>> = Repeated::new;
     }
 }
 
@@ -348,9 +389,9 @@ view! {
     }
     repeated {
         /// Keys of the identifying attributes.
-        id_keys -> Texts<'a> = |message| Texts::new(message, 3);
+        3 id_keys -> Texts<'a> = Texts::new;
         /// Keys of the describing attributes.
-        description_keys -> Texts<'a> = |message| Texts::new(message, 4);
+        4 description_keys -> Texts<'a> = Texts::new;
     }
 }
 
@@ -366,6 +407,6 @@ view! {
     }
     repeated {
         /// The scope's own attributes.
-        attributes -> Attributes<'a> = |message| Attributes::new(message, 3);
+        3 attributes -> Attributes<'a> = Attributes::new;
     }
 }

@@ -16,7 +16,7 @@ view! {
     }
     repeated {
         /// The records, by the library that wrote them.
-        scopes -> Repeated<'a, ScopeLogs<'a>> = |message| Repeated::new(message, 2);
+        2 scopes -> Repeated<'a, ScopeLogs<'a>> = Repeated::new;
     }
 }
 
@@ -30,7 +30,7 @@ view! {
     }
     repeated {
         /// The records.
-        records -> Repeated<'a, LogRecord<'a>> = |message| Repeated::new(message, 2);
+        2 records -> Repeated<'a, LogRecord<'a>> = Repeated::new;
     }
 }
 
@@ -60,6 +60,16 @@ view! {
     }
     repeated {
         /// The attributes.
-        attributes -> Attributes<'a> = |message| Attributes::new(message, 6);
+        6 attributes -> Attributes<'a> = Attributes::new;
+    }
+}
+
+view! {
+    /// Of a log record, what decides where its row goes: cheaper than all of it.
+    LogHead {
+        /// When it happened, nanoseconds since the Unix epoch; 0 if not known.
+        1 time_unix_nano: u64 = fixed64;
+        /// When it was collected, nanoseconds since the Unix epoch.
+        11 observed_time_unix_nano: u64 = fixed64;
     }
 }

@@ -15,7 +15,7 @@ view! {
     }
     repeated {
         /// The metrics, by the library that recorded them.
-        scopes -> Repeated<'a, ScopeMetrics<'a>> = |message| Repeated::new(message, 2);
+        2 scopes -> Repeated<'a, ScopeMetrics<'a>> = Repeated::new;
     }
 }
 
@@ -29,7 +29,7 @@ view! {
     }
     repeated {
         /// The metrics.
-        metrics -> Repeated<'a, Metric<'a>> = |message| Repeated::new(message, 2);
+        2 metrics -> Repeated<'a, Metric<'a>> = Repeated::new;
     }
 }
 
@@ -44,11 +44,16 @@ view! {
         3 unit: &'a str = text;
     }
     repeated {
-        /// The data points and what kind they are; nothing if the sender gave none, or a kind
-        /// that this version does not know.
-        data -> Option<MetricData<'a>> = MetricData::find;
         /// Attributes of the metric itself.
-        metadata -> Attributes<'a> = |message| Attributes::new(message, 12);
+        12 metadata -> Attributes<'a> = Attributes::new;
+    }
+}
+
+impl<'a> Metric<'a> {
+    /// The data points and what kind they are; nothing if the sender gave none, or a kind that
+    /// this version does not know.
+    pub fn data(&self) -> Option<MetricData<'a>> {
+        MetricData::find(self.bytes)
     }
 }
 
@@ -112,7 +117,7 @@ view! {
     Gauge {}
     repeated {
         /// The points.
-        points -> Repeated<'a, NumberPoint<'a>> = |message| Repeated::new(message, 1);
+        1 points -> Repeated<'a, NumberPoint<'a>> = Repeated::new;
     }
 }
 
@@ -126,7 +131,7 @@ view! {
     }
     repeated {
         /// The points.
-        points -> Repeated<'a, NumberPoint<'a>> = |message| Repeated::new(message, 1);
+        1 points -> Repeated<'a, NumberPoint<'a>> = Repeated::new;
     }
 }
 
@@ -138,7 +143,7 @@ view! {
     }
     repeated {
         /// The points.
-        points -> Repeated<'a, HistogramPoint<'a>> = |message| Repeated::new(message, 1);
+        1 points -> Repeated<'a, HistogramPoint<'a>> = Repeated::new;
     }
 }
 
@@ -150,7 +155,7 @@ view! {
     }
     repeated {
         /// The points.
-        points -> Repeated<'a, ExponentialPoint<'a>> = |message| Repeated::new(message, 1);
+        1 points -> Repeated<'a, ExponentialPoint<'a>> = Repeated::new;
     }
 }
 
@@ -159,7 +164,7 @@ view! {
     Summary {}
     repeated {
         /// The points.
-        points -> Repeated<'a, SummaryPoint<'a>> = |message| Repeated::new(message, 1);
+        1 points -> Repeated<'a, SummaryPoint<'a>> = Repeated::new;
     }
 }
 
@@ -187,30 +192,9 @@ fn some_number_double(value: Wire<'_>) -> Option<Option<Number>> {
     double(value).map(|value| Some(Number::Double(value)))
 }
 
-/// The two members of `NumberDataPoint.value` or `Exemplar.value`, of which the last one counts.
-macro_rules! with_number {
-    ($view:ident, $double:literal) => {
-        impl $view<'_> {
-            /// The value; nothing if the sender gave none.
-            pub fn value(&self) -> Option<Number> {
-                let mut number = None;
-                for field in Fields::new(self.bytes) {
-                    match (field.number, field.value) {
-                        ($double, value) => number = some_number_double(value).unwrap_or(number),
-                        (6, Wire::Fixed64(value)) => {
-                            number = Some(Number::Int(value.cast_signed()));
-                        }
-                        _ => {}
-                    }
-                }
-                number
-            }
-        }
-    };
+fn some_number_int(value: Wire<'_>) -> Option<Option<Number>> {
+    fixed64(value).map(|value| Some(Number::Int(value.cast_signed())))
 }
-
-with_number!(NumberPoint, 4);
-with_number!(Exemplar, 3);
 
 view! {
     /// One value of a gauge or a sum.
@@ -219,14 +203,16 @@ view! {
         2 start_time_unix_nano: u64 = fixed64;
         /// When it was taken, nanoseconds since the Unix epoch.
         3 time_unix_nano: u64 = fixed64;
+        /// The value; nothing if the sender gave none.
+        4 value: Option<Number> = some_number_double, 6 = some_number_int;
         /// `DataPointFlags`: 1 means that no value was recorded.
         8 flags: u32 = uint32;
     }
     repeated {
         /// The attributes.
-        attributes -> Attributes<'a> = |message| Attributes::new(message, 7);
+        7 attributes -> Attributes<'a> = Attributes::new;
         /// Single measurements behind the value.
-        exemplars -> Repeated<'a, Exemplar<'a>> = |message| Repeated::new(message, 5);
+        5 exemplars -> Repeated<'a, Exemplar<'a>> = Repeated::new;
     }
 }
 
@@ -250,13 +236,13 @@ view! {
     }
     repeated {
         /// The attributes.
-        attributes -> Attributes<'a> = |message| Attributes::new(message, 9);
+        9 attributes -> Attributes<'a> = Attributes::new;
         /// How many fell into each bucket; one more than bounds, or none at all.
-        bucket_counts -> Integers<'a> = |message| Integers::fixed(message, 6);
+        6 bucket_counts -> Integers<'a> = Integers::fixed;
         /// Upper bounds of all buckets but the last, ascending.
-        explicit_bounds -> Doubles<'a> = |message| Doubles::new(message, 7);
+        7 explicit_bounds -> Doubles<'a> = Doubles::new;
         /// Single measurements behind the distribution.
-        exemplars -> Repeated<'a, Exemplar<'a>> = |message| Repeated::new(message, 8);
+        8 exemplars -> Repeated<'a, Exemplar<'a>> = Repeated::new;
     }
 }
 
@@ -290,9 +276,9 @@ view! {
     }
     repeated {
         /// The attributes.
-        attributes -> Attributes<'a> = |message| Attributes::new(message, 1);
+        1 attributes -> Attributes<'a> = Attributes::new;
         /// Single measurements behind the distribution.
-        exemplars -> Repeated<'a, Exemplar<'a>> = |message| Repeated::new(message, 11);
+        11 exemplars -> Repeated<'a, Exemplar<'a>> = Repeated::new;
     }
 }
 
@@ -304,7 +290,7 @@ view! {
     }
     repeated {
         /// How many fell into each.
-        counts -> Integers<'a> = |message| Integers::varint(message, 2);
+        2 counts -> Integers<'a> = Integers::varint;
     }
 }
 
@@ -324,9 +310,9 @@ view! {
     }
     repeated {
         /// The attributes.
-        attributes -> Attributes<'a> = |message| Attributes::new(message, 7);
+        7 attributes -> Attributes<'a> = Attributes::new;
         /// The quantiles.
-        quantiles -> Repeated<'a, Quantile<'a>> = |message| Repeated::new(message, 6);
+        6 quantiles -> Repeated<'a, Quantile<'a>> = Repeated::new;
     }
 }
 
@@ -345,6 +331,8 @@ view! {
     Exemplar {
         /// When, nanoseconds since the Unix epoch.
         2 time_unix_nano: u64 = fixed64;
+        /// The value; nothing if the sender gave none.
+        3 value: Option<Number> = some_number_double, 6 = some_number_int;
         /// The span; 8 bytes if valid, mostly empty.
         4 span_id: &'a [u8] = bytes;
         /// The trace; 16 bytes if valid, mostly empty.
@@ -352,6 +340,6 @@ view! {
     }
     repeated {
         /// Attributes that the aggregation dropped.
-        filtered_attributes -> Attributes<'a> = |message| Attributes::new(message, 7);
+        7 filtered_attributes -> Attributes<'a> = Attributes::new;
     }
 }

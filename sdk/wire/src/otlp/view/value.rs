@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::super::pair;
 use super::{Fields, Wire, boolean, bytes, double, text, varint};
 
 /// A repeated `KeyValue` field: pairs of key and value, in the sender's order, repeats included.
@@ -22,6 +23,24 @@ impl<'a> Attributes<'a> {
             message,
             number,
             at: 0,
+        }
+    }
+
+    /// The same pairs for who copies bytes: that a text is UTF-8 was seen when the batch was
+    /// checked, and costs as much again as everything else here.
+    pub fn encoded(self) -> Encoded<'a> {
+        Encoded(self)
+    }
+
+    #[inline]
+    fn next_pair(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let mut fields = Fields::new(&self.message[self.at..]);
+            let field = fields.next()?;
+            self.at += field.range.end;
+            if let (true, Wire::Len(pair)) = (field.number == self.number, field.value) {
+                return Some(pair);
+            }
         }
     }
 
@@ -55,19 +74,47 @@ impl<'a> Iterator for Attributes<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let mut fields = Fields::new(&self.message[self.at..]);
-            let field = fields.next()?;
-            self.at += field.range.end;
-            if let (true, Wire::Len(pair)) = (field.number == self.number, field.value) {
-                return Some(read_pair(pair));
-            }
+        self.next_pair().map(read_pair)
+    }
+}
+
+/// Pairs whose texts are bytes, see [`Attributes::encoded`].
+#[derive(Clone, Copy, Debug)]
+pub struct Encoded<'a>(Attributes<'a>);
+
+/// A value whose text is bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum EncodedValue<'a> {
+    /// A text; UTF-8 if the batch was checked.
+    Text(&'a [u8]),
+    /// Anything else.
+    Other(Value<'a>),
+}
+
+impl<'a> Iterator for Encoded<'a> {
+    type Item = (&'a [u8], EncodedValue<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let encoded = self.0.next_pair()?;
+        if let Some((key, value)) = pair::plain(encoded) {
+            return Some(match pair::plain_text(value) {
+                Some(text) => (key, EncodedValue::Text(text)),
+                None => (key, EncodedValue::Other(Value::read(value))),
+            });
         }
+        Some(match read_pair(encoded) {
+            (key, Value::Str(text)) => (key.as_bytes(), EncodedValue::Text(text.as_bytes())),
+            (key, other) => (key.as_bytes(), EncodedValue::Other(other)),
+        })
     }
 }
 
 #[inline]
 fn read_pair(pair: &[u8]) -> (&str, Value<'_>) {
+    if let Some((key, value)) = pair::plain(pair) {
+        return (str::from_utf8(key).unwrap_or(""), Value::read(value));
+    }
     let (mut key, mut value) = ("", Value::Null);
     for field in Fields::new(pair) {
         match field.number {
@@ -134,6 +181,9 @@ impl<'a> Value<'a> {
     /// Reads an encoded `AnyValue`. Of several members the last one counts.
     #[inline]
     pub fn read(message: &'a [u8]) -> Self {
+        if let Some(text) = pair::plain_text(message) {
+            return str::from_utf8(text).map_or(Self::Null, Self::Str);
+        }
         let mut value = Self::Null;
         for field in Fields::new(message) {
             let read = match field.number {
@@ -271,6 +321,40 @@ mod tests {
         let pair = |value: &[u8]| field(1, &[field(1, b"k"), field(2, value)].concat());
         let map = [pair(&int), pair(&[])].concat();
         assert_eq!(json(&field(6, &map)), r#"{"k":-5,"k":null}"#);
+    }
+
+    #[test]
+    fn pairs_of_every_shape_read_the_same_as_texts_and_as_bytes() {
+        let (key, text) = (field(1, b"k"), field(2, &field(1, b"v")));
+        let long = field(2, &field(1, &[b'v'; 300]));
+        let mut int = Vec::new();
+        put_varint_field(&mut int, 3, 5);
+        let shapes = [
+            (vec![&key, &text], "k", Value::Str("v")),
+            (vec![&text, &key], "k", Value::Str("v")),
+            (vec![&key, &text, &key], "k", Value::Str("v")),
+            (vec![&text], "", Value::Str("v")),
+            (vec![&key], "k", Value::Null),
+        ];
+        let long_text = "v".repeat(300);
+        let int = field(2, &int);
+        let others = [
+            (vec![&key, &long], "k", Value::Str(&long_text)),
+            (vec![&key, &int], "k", Value::Int(5)),
+        ];
+        for (parts, key, value) in shapes.into_iter().chain(others) {
+            let pair: Vec<u8> = parts.into_iter().flatten().copied().collect();
+            let message = field(7, &pair);
+            let mut attributes = Attributes::new(&message, 7);
+            let bytes = match value {
+                Value::Str(text) => EncodedValue::Text(text.as_bytes()),
+                other => EncodedValue::Other(other),
+            };
+            let mut encoded = attributes.encoded();
+            assert_eq!(encoded.next(), Some((key.as_bytes(), bytes)));
+            assert_eq!(attributes.next(), Some((key, value)));
+            assert!(encoded.next().is_none() && attributes.next().is_none());
+        }
     }
 
     #[test]
