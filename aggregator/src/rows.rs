@@ -12,6 +12,7 @@ mod counts;
 mod derived;
 mod edges;
 mod groups;
+mod items;
 mod logs;
 mod points;
 mod resources;

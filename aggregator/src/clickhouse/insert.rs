@@ -117,7 +117,9 @@ impl Writer {
             .insert_formatted_with(sql)
             .with_setting("insert_deduplication_token", token)
             .with_timeouts(Some(SEND), Some(END));
-        insert.send(block.bytes().clone()).await?;
+        for piece in block.pieces() {
+            insert.send(piece.clone()).await?;
+        }
         insert.end().await
     }
 

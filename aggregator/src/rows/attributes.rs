@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use petrel_wire::otlp::view::{Attributes, Resource, Value};
+use petrel_wire::otlp::view::{Attributes, EncodedValue, Resource, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::Map;
@@ -30,15 +30,24 @@ pub(super) fn write_value(value: Value<'_>, out: &mut String) {
 pub(super) fn put<'a>(map: &mut Map<'a>, key: &'a str, value: Value<'_>, buffer: &mut String) {
     match value {
         Value::Str(text) => map.put(key, text),
+        Value::Int(number) => map.put(key, itoa::Buffer::new().format(number)),
         other => map.put_with(key, buffer, |out| write_value(other, out)),
     }
 }
 
-/// Adds all pairs in the sender's order.
+/// Adds all pairs in the sender's order; texts go without a copy in between.
 #[inline]
 pub(super) fn put_all<'a>(map: &mut Map<'a>, attributes: Attributes<'a>, buffer: &mut String) {
-    for (key, value) in attributes {
-        put(map, key, value, buffer);
+    for (key, value) in attributes.encoded() {
+        match value {
+            EncodedValue::Text(text) => map.put(key, text),
+            EncodedValue::Other(Value::Int(number)) => {
+                map.put(key, itoa::Buffer::new().format(number));
+            }
+            EncodedValue::Other(other) => {
+                map.put_with(key, buffer, |out| write_value(other, out));
+            }
+        }
     }
 }
 

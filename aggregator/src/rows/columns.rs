@@ -8,10 +8,11 @@
 //! Dictionaries list their keys in the order in which they were first pushed, so equal rows in
 //! equal order are equal bytes: a repeated insert is recognised by them.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
+mod dictionary;
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+pub(super) use dictionary::{Dictionary, Map, Seed};
+
+use super::block::Pieces;
 
 /// One column while it is built.
 pub(super) trait Column {
@@ -19,8 +20,8 @@ pub(super) trait Column {
     fn kind(&self) -> String;
     /// What stands before the data of the whole column.
     fn prefix(&self, _out: &mut Vec<u8>) {}
-    /// The data.
-    fn data(&self, out: &mut Vec<u8>);
+    /// The data. Empty columns of dictionaries have none.
+    fn data(self, out: &mut Pieces);
 }
 
 /// A number of fixed width.
@@ -140,8 +141,8 @@ impl<N: Names> Column for Enum<N> {
         N::KIND.to_owned()
     }
 
-    fn data(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.data);
+    fn data(self, out: &mut Pieces) {
+        out.put(self.data);
     }
 }
 
@@ -174,8 +175,8 @@ impl<T: Scalar> Column for Plain<T> {
         T::KIND.to_owned()
     }
 
-    fn data(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.data);
+    fn data(self, out: &mut Pieces) {
+        out.put(self.data);
     }
 }
 
@@ -208,8 +209,8 @@ impl<T: Scalar> Column for Maybe<T> {
         format!("Nullable({})", T::KIND)
     }
 
-    fn data(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.absent);
+    fn data(self, out: &mut Pieces) {
+        out.put(self.absent);
         self.values.data(out);
     }
 }
@@ -223,8 +224,8 @@ pub(super) struct Text {
 impl Text {
     /// Appends a value.
     #[inline]
-    pub(super) fn push(&mut self, value: &str) {
-        put_text(&mut self.data, value);
+    pub(super) fn push(&mut self, value: impl AsRef<[u8]>) {
+        put_text(&mut self.data, value.as_ref());
     }
 }
 
@@ -233,128 +234,8 @@ impl Column for Text {
         "String".to_owned()
     }
 
-    fn data(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.data);
-    }
-}
-
-/// Hashes dictionary keys. Seeded by the process: keys are chosen by strangers.
-#[derive(Clone, Debug)]
-pub(super) struct Seed(u64);
-
-impl Seed {
-    /// For hashes that are no map's.
-    pub(super) fn value(&self) -> u64 {
-        self.0
-    }
-}
-
-impl Default for Seed {
-    fn default() -> Self {
-        Self(std::hash::RandomState::new().hash_one(0_u8))
-    }
-}
-
-/// One-shot xxh3 of what is written to it.
-#[derive(Debug)]
-pub(super) struct OneShot(u64);
-
-impl Hasher for OneShot {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64_with_seed(bytes, self.0);
-    }
-
-    /// The end mark of a `str`; whole keys are hashed here, never pieces behind each other.
-    #[inline]
-    fn write_u8(&mut self, _: u8) {}
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-impl BuildHasher for Seed {
-    type Hasher = OneShot;
-
-    #[inline]
-    fn build_hasher(&self) -> OneShot {
-        OneShot(self.0)
-    }
-}
-
-/// Text from few values: a dictionary and indexes into it.
-#[derive(Debug, Default)]
-pub(super) struct Dictionary<'a> {
-    known: HashMap<&'a str, u32, Seed>,
-    last: Option<(&'a str, u32)>,
-    keys: Vec<u8>,
-    rows: Vec<u32>,
-}
-
-impl<'a> Dictionary<'a> {
-    /// `SharedDictionariesWithAdditionalKeys`
-    const VERSION: u64 = 1;
-    /// The keys come with the data, and are all that there is.
-    const FLAGS: u64 = (1 << 9) | (1 << 10);
-
-    /// Appends a value.
-    #[inline]
-    pub(super) fn push(&mut self, value: &'a str) {
-        // Neighbours are often not only equal but the same bytes.
-        if let Some((last, index)) = self.last
-            && std::ptr::eq(last, value)
-        {
-            self.rows.push(index);
-            return;
-        }
-        let next = u32::try_from(self.known.len()).expect("fewer keys than rows in a block");
-        let index = *self.known.entry(value).or_insert_with(|| {
-            put_text(&mut self.keys, value);
-            next
-        });
-        self.last = Some((value, index));
-        self.rows.push(index);
-    }
-}
-
-impl Column for Dictionary<'_> {
-    fn kind(&self) -> String {
-        "LowCardinality(String)".to_owned()
-    }
-
-    fn prefix(&self, out: &mut Vec<u8>) {
-        Self::VERSION.put(out);
-    }
-
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the width is chosen by the largest index"
-    )]
-    fn data(&self, out: &mut Vec<u8>) {
-        // Readers expect nothing at all for a column without rows, as within empty arrays.
-        if self.rows.is_empty() {
-            return;
-        }
-        let width = match self.known.len() {
-            0..=0x100 => 0,
-            0x101..=0x1_0000 => 1,
-            _ => 2_u64,
-        };
-        (width | Self::FLAGS).put(out);
-        (self.known.len() as u64).put(out);
-        out.extend_from_slice(&self.keys);
-        (self.rows.len() as u64).put(out);
-        match width {
-            0 => out.extend(self.rows.iter().map(|&index| index as u8)),
-            1 => out.extend(
-                self.rows
-                    .iter()
-                    .flat_map(|&index| (index as u16).to_le_bytes()),
-            ),
-            _ => out.extend(self.rows.iter().flat_map(|index| index.to_le_bytes())),
-        }
+    fn data(self, out: &mut Pieces) {
+        out.put(self.data);
     }
 }
 
@@ -397,84 +278,30 @@ impl<C: Column> Column for Array<C> {
         self.items.prefix(out);
     }
 
-    fn data(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.ends);
+    fn data(self, out: &mut Pieces) {
+        out.put(self.ends);
         self.items.data(out);
     }
 }
 
-/// `Map(LowCardinality(String), String)`: attributes.
-#[derive(Debug, Default)]
-pub(super) struct Map<'a> {
-    ends: Vec<u8>,
-    end: u64,
-    keys: Dictionary<'a>,
-    values: Text,
-}
-
-impl<'a> Map<'a> {
-    /// Adds a pair to the row.
-    #[inline]
-    pub(super) fn put(&mut self, key: &'a str, value: &str) {
-        self.keys.push(key);
-        self.values.push(value);
-        self.end += 1;
-    }
-
-    /// Adds a pair whose value is written piece by piece; `value` appends to the text it is given.
-    #[inline]
-    pub(super) fn put_with(
-        &mut self,
-        key: &'a str,
-        buffer: &mut String,
-        value: impl FnOnce(&mut String),
-    ) {
-        buffer.clear();
-        value(buffer);
-        self.put(key, buffer);
-    }
-
-    /// Ends the row.
-    #[inline]
-    pub(super) fn end_row(&mut self) {
-        self.end.put(&mut self.ends);
-    }
-}
-
-impl Column for Map<'_> {
-    fn kind(&self) -> String {
-        "Map(LowCardinality(String), String)".to_owned()
-    }
-
-    fn prefix(&self, out: &mut Vec<u8>) {
-        self.keys.prefix(out);
-    }
-
-    fn data(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.ends);
-        self.keys.data(out);
-        self.values.data(out);
-    }
-}
-
 /// Appends one column of a block.
-pub(super) fn put_column(out: &mut Vec<u8>, name: &str, column: &dyn Column) {
-    put_text(out, name);
-    put_text(out, &column.kind());
-    column.prefix(out);
+pub(super) fn put_column(out: &mut Pieces, name: &str, column: impl Column) {
+    put_text(out.tail(), name.as_bytes());
+    put_text(out.tail(), column.kind().as_bytes());
+    column.prefix(out.tail());
     column.data(out);
 }
 
 /// Appends the head of a block.
-pub(super) fn put_head(out: &mut Vec<u8>, columns: usize, rows: usize) {
-    put_varint(out, columns);
-    put_varint(out, rows);
+pub(super) fn put_head(out: &mut Pieces, columns: usize, rows: usize) {
+    put_varint(out.tail(), columns);
+    put_varint(out.tail(), rows);
 }
 
 #[inline]
-fn put_text(out: &mut Vec<u8>, text: &str) {
+fn put_text(out: &mut Vec<u8>, text: &[u8]) {
     put_varint(out, text.len());
-    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(text);
 }
 
 #[inline]
@@ -511,9 +338,9 @@ macro_rules! table {
 
             fn finish(self, day: u16) -> $crate::rows::Block {
                 const NAMES: &[&str] = &[$( $crate::rows::columns::plain(stringify!($column)) ),*];
-                let mut out = Vec::new();
+                let mut out = $crate::rows::block::Pieces::default();
                 $crate::rows::columns::put_head(&mut out, NAMES.len(), self.rows);
-                $( $crate::rows::columns::put_column(&mut out, $crate::rows::columns::plain(stringify!($column)), &self.$column); )*
+                $( $crate::rows::columns::put_column(&mut out, $crate::rows::columns::plain(stringify!($column)), self.$column); )*
                 $crate::rows::Block::new(Self::TABLE, NAMES, day, self.rows, out)
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::block::Pieces;
 use super::columns::{Column, Dictionary, Scalar as _};
 use crate::meaning::exponent;
 
@@ -45,10 +46,10 @@ impl Column for Counts {
         "Map(Int16, UInt64)".to_owned()
     }
 
-    fn data(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.ends);
-        out.extend_from_slice(&self.keys);
-        out.extend_from_slice(&self.values);
+    fn data(self, out: &mut Pieces) {
+        out.put(self.ends);
+        out.put(self.keys);
+        out.put(self.values);
     }
 }
 
@@ -92,7 +93,7 @@ impl Column for Words {
         Dictionary::default().prefix(out);
     }
 
-    fn data(&self, out: &mut Vec<u8>) {
+    fn data(self, out: &mut Pieces) {
         let mut dictionary = Dictionary::default();
         for row in &self.rows {
             dictionary.push(&self.words[*row]);

@@ -1,17 +1,15 @@
 //! Log records: `log_rows`.
 
-use std::cmp::Ordering;
-
 use petrel_wire::Signal;
-use petrel_wire::otlp::view::{self, LogRecord, Scope, Value};
+use petrel_wire::otlp::view::{self, LogHead, LogRecord, Value, View as _};
 
 use super::attributes::{put, span_id, trace_id, write_value};
 use super::columns::{Dictionary, Map, Nanos, Plain, Seconds, Text, table};
 use super::derived::Derived;
-use super::groups::Whose;
+use super::items::{Group, Item, Items, Place};
 use super::resources::Resources;
-use super::spans::{put_count, put_id, put_scope};
-use super::time::{Calendar, Moment, nanos};
+use super::spans::{DROPPED_ATTRIBUTES, put_count, put_id, put_scope};
+use super::time::{Calendar, nanos};
 use super::vocabulary::sample;
 use super::{Block, Source};
 use crate::meaning::body::{self, Parsed};
@@ -45,55 +43,9 @@ table! {
     }
 }
 
-/// A record and everything around it that its row needs.
-#[derive(Clone, Copy, Debug)]
-struct Row<'a> {
-    project: u32,
-    at: Moment,
-    /// What the sender said, if it was not believed.
-    claimed: Option<u64>,
-    accepted: Moment,
-    service: &'a str,
-    resource_id: u64,
-    scope: Scope<'a>,
-    record: LogRecord<'a>,
-    origin: &'a str,
-}
-
-impl<'a> Row<'a> {
-    fn whose(&self, derived: &mut Derived<'a>) -> Whose<'a> {
-        Whose {
-            project: self.project,
-            service: self.service,
-            environment: derived.environment(self.resource_id),
-            at: self.at,
-            accepted: self.accepted,
-        }
-    }
-
-    /// What the body says; structured bodies and events have said it in their own way.
-    fn parse(&self) -> Parsed<'a> {
-        match self.record.body() {
-            Some(Value::Str(text)) => body::parse(text),
-            _ => Parsed::default(),
-        }
-    }
-
-    fn order(&self, other: &Self) -> Ordering {
-        let head = |row: &Self| (row.at.day(), row.project, row.at.bucket().0);
-        head(self)
-            .cmp(&head(other))
-            .then_with(|| self.service.cmp(other.service))
-            .then_with(|| self.at.cmp(&other.at))
-    }
-}
-
 /// A record without a time happened when it was observed (OpenTelemetry's rule for readers).
-fn time(record: &LogRecord<'_>) -> u64 {
-    match record.time_unix_nano() {
-        0 => record.observed_time_unix_nano(),
-        time => time,
-    }
+fn time(time: u64, observed: u64) -> u64 {
+    if time == 0 { observed } else { time }
 }
 
 pub(super) fn blocks<'a>(
@@ -102,82 +54,87 @@ pub(super) fn blocks<'a>(
     resources: &mut Resources<'a>,
     derived: &mut Derived<'a>,
 ) -> Vec<Block> {
-    let mut rows = Vec::new();
+    let mut items = Items::default();
     for source in sources {
         let accepted = Calendar::accepted(source.accepted.0);
         let whose = (source.project.0, Signal::Logs);
         for of_resource in view::logs(source.batch) {
             let handle = resources.describe(&of_resource.resource(), of_resource.schema_url());
-            let (service, resource_id) = {
+            {
                 let described = resources.get(handle);
                 derived.resource(described.id, &described.pairs);
-                (described.service, described.id)
-            };
+            }
             for of_scope in of_resource.scopes() {
-                for record in of_scope.records() {
-                    let (at, claimed) = calendar.place(whose, time(&record), accepted);
+                let described = resources.get(handle);
+                items.begin(Group {
+                    project: source.project.0,
+                    accepted,
+                    service: described.service,
+                    resource_id: described.id,
+                    scope: of_scope.scope(),
+                    origin: source.origin,
+                });
+                for record in of_scope.records().through::<LogHead<'_>>() {
+                    let time = time(record.time_unix_nano(), record.observed_time_unix_nano());
+                    let (at, _) = calendar.place(whose, time, accepted);
                     resources.refer(handle, source.project.0, at.day(), accepted);
-                    rows.push(Row {
-                        project: source.project.0,
-                        at,
-                        claimed,
-                        accepted,
-                        service,
-                        resource_id,
-                        scope: of_scope.scope(),
-                        record,
-                        origin: source.origin,
-                    });
+                    items.push(at, "", record.bytes());
                 }
             }
         }
     }
-    rows.sort_by(Row::order);
-    rows.chunk_by(|a, b| a.at.day() == b.at.day())
-        .map(|rows| {
-            let parsed: Vec<Parsed<'a>> = rows.iter().map(Row::parse).collect();
-            logs(rows, &parsed, derived).finish(rows[0].at.day())
+    let places = items.sorted();
+    places
+        .chunk_by(|a, b| a.day() == b.day())
+        .map(|places| {
+            let parsed: Vec<Parsed<'a>> = items.each(places).map(parse).collect();
+            let mut columns = Columns::default();
+            let mut buffer = String::new();
+            for (item, parsed) in items.each(places).zip(&parsed) {
+                push(&mut columns, &item, parsed, &mut buffer, derived);
+            }
+            suggest(&items, places, derived);
+            columns.finish(places[0].day())
         })
         .collect()
 }
 
-fn logs<'p, 'a: 'p>(
-    rows: &[Row<'a>],
-    parsed: &'p [Parsed<'a>],
-    derived: &mut Derived<'a>,
-) -> Columns<'p> {
-    let mut columns = Columns::default();
-    let mut buffer = String::new();
-    for (row, parsed) in rows.iter().zip(parsed) {
-        push(&mut columns, row, parsed, &mut buffer, derived);
+/// What the body says; structured bodies and events have said it in their own way.
+fn parse<'a>(item: Item<'_, 'a>) -> Parsed<'a> {
+    match LogRecord::read(item.message).body() {
+        Some(Value::Str(text)) => body::parse(text),
+        _ => Parsed::default(),
     }
-    let (stride, sampled) = sample(rows.len());
-    for row in sampled.map(|at| &rows[at]) {
-        let (whose, attributes) = (row.whose(derived), row.record.attributes());
+}
+
+/// Keys and values for who types a filter, from some of the records.
+fn suggest<'a>(items: &Items<'a>, places: &[Place], derived: &mut Derived<'a>) {
+    let (stride, sampled) = sample(places.len());
+    for item in sampled.map(|at| items.at(&places[at])) {
+        let (whose, resource_id) = (item.whose(derived), item.group.resource_id);
+        let attributes = LogRecord::read(item.message).attributes();
         derived
             .vocabulary
-            .item(Signal::Logs, &whose, row.resource_id, attributes, stride);
+            .item(Signal::Logs, &whose, resource_id, attributes, stride);
     }
-    columns
 }
 
 fn push<'p, 'a: 'p>(
     columns: &mut Columns<'p>,
-    row: &Row<'a>,
+    item: &Item<'_, 'a>,
     parsed: &'p Parsed<'a>,
     buffer: &mut String,
     derived: &mut Derived<'a>,
 ) {
-    let record = &row.record;
+    let (group, record) = (item.group, LogRecord::read(item.message));
     let mut facts = Facts::default();
     columns.rows += 1;
-    columns.project_id.push(row.project);
-    columns.bucket.push(row.at.bucket());
-    columns.service.push(row.service);
-    columns.time.push(row.at.nanos());
-    columns
-        .observed_time
-        .push(nanos(record.observed_time_unix_nano()));
+    columns.project_id.push(group.project);
+    columns.bucket.push(item.at.bucket());
+    columns.service.push(group.service);
+    columns.time.push(item.at.nanos());
+    let observed = record.observed_time_unix_nano();
+    columns.observed_time.push(nanos(observed));
     let trace = match trace_id(record.trace_id()) {
         id if id == [0; 16] && record.trace_id().is_empty() => parsed.trace_id,
         id => id,
@@ -220,36 +177,36 @@ fn push<'p, 'a: 'p>(
     for (key, value) in &parsed.pairs {
         facts.see(key, &Value::Str(value));
     }
-    let whose = row.whose(derived);
+    let whose = item.whose(derived);
     let message = match (message, record.event_name()) {
         (None, event) if text.is_empty() => event,
         (message, _) => message.unwrap_or(text),
     };
-    let group = derived
+    let group_id = derived
         .groups
         .log(&whose, severity, message, (trace, span), &facts);
-    columns.group_id.push(group);
+    columns.group_id.push(group_id);
 
     columns.flags.push(record.flags());
-    columns.scope_name.push(row.scope.name());
-    columns.scope_version.push(row.scope.version());
-    columns.resource_id.push(row.resource_id);
+    columns.scope_name.push(group.scope.name());
+    columns.scope_version.push(group.scope.version());
+    columns.resource_id.push(group.resource_id);
     let attributes = &mut columns.attributes;
     for (key, value) in record.attributes() {
         put(attributes, key, value, buffer);
     }
-    put_parsed(attributes, record, parsed);
-    put_scope(attributes, row.scope.attributes(), buffer);
+    put_parsed(attributes, &record, parsed);
+    put_scope(attributes, group.scope.attributes(), buffer);
     let dropped = record.dropped_attributes_count();
-    put_count(attributes, "otel.dropped_attributes_count", dropped, buffer);
+    put_count(attributes, DROPPED_ATTRIBUTES, dropped, buffer);
     put_id(attributes, "petrel.trace_id", record.trace_id(), 16);
     put_id(attributes, "petrel.span_id", record.span_id(), 8);
-    if let Some(claimed) = row.claimed {
-        attributes.put("petrel.time_unix_nano", &claimed.to_string());
+    if let Some(claimed) = item.claimed(time(record.time_unix_nano(), observed)) {
+        attributes.put("petrel.time_unix_nano", claimed.to_string());
     }
     attributes.end_row();
-    columns.accepted.push(row.accepted.seconds());
-    columns.batch.push(row.origin);
+    columns.accepted.push(group.accepted.seconds());
+    columns.batch.push(group.origin);
 }
 
 /// What was found in the body, as attributes; one that the sender has given itself stays as it is.
@@ -260,7 +217,7 @@ fn put_parsed<'p>(map: &mut Map<'p>, record: &LogRecord<'p>, parsed: &'p Parsed<
     let mut given: Vec<&str> = record.attributes().map(|(key, _)| key).collect();
     for (key, value) in &parsed.pairs {
         if !given.contains(&&**key) {
-            map.put(key, value);
+            map.put(&**key, &**value);
             given.push(key);
         }
     }

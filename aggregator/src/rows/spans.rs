@@ -1,10 +1,9 @@
 //! Spans: `span_rows`, and `trace_index` to find their traces by.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use petrel_wire::Signal;
-use petrel_wire::otlp::view::{self, Attributes, Scope, Span};
+use petrel_wire::otlp::view::{self, Attributes, Span, SpanHead, View as _};
 
 use super::attributes::{odd_id, put, put_all, span_id, trace_id};
 use super::columns::{
@@ -12,7 +11,7 @@ use super::columns::{
 };
 use super::counts::Words;
 use super::derived::Derived;
-use super::groups::Whose;
+use super::items::{Group, Item, Items, Place};
 use super::resources::Resources;
 use super::time::{Calendar, Moment, nanos};
 use super::vocabulary::sample;
@@ -85,40 +84,81 @@ table! {
     }
 }
 
-/// A span and everything around it that its row needs.
-#[derive(Clone, Copy, Debug)]
-struct Row<'a> {
-    project: u32,
-    at: Moment,
-    /// What the sender said, if it was not believed.
-    claimed: Option<u64>,
-    accepted: Moment,
-    service: &'a str,
-    resource_id: u64,
-    scope: Scope<'a>,
-    span: Span<'a>,
-    origin: &'a str,
-}
-
-impl<'a> Row<'a> {
-    fn whose(&self, derived: &mut Derived<'a>) -> Whose<'a> {
-        Whose {
-            project: self.project,
-            service: self.service,
-            environment: derived.environment(self.resource_id),
-            at: self.at,
-            accepted: self.accepted,
+pub(super) fn blocks<'a>(
+    sources: impl Iterator<Item = &'a Source<'a>>,
+    calendar: &mut Calendar,
+    resources: &mut Resources<'a>,
+    derived: &mut Derived<'a>,
+) -> Vec<Block> {
+    let mut items = Items::default();
+    for source in sources {
+        let accepted = Calendar::accepted(source.accepted.0);
+        let whose = (source.project.0, Signal::Traces);
+        for of_resource in view::traces(source.batch) {
+            let handle = resources.describe(&of_resource.resource(), of_resource.schema_url());
+            {
+                let described = resources.get(handle);
+                derived.resource(described.id, &described.pairs);
+            }
+            for of_scope in of_resource.scopes() {
+                let described = resources.get(handle);
+                items.begin(Group {
+                    project: source.project.0,
+                    accepted,
+                    service: described.service,
+                    resource_id: described.id,
+                    scope: of_scope.scope(),
+                    origin: source.origin,
+                });
+                for span in of_scope.spans().through::<SpanHead<'_>>() {
+                    let (at, _) = calendar.place(whose, span.start_time_unix_nano(), accepted);
+                    resources.refer(handle, source.project.0, at.day(), accepted);
+                    items.push(at, span.name(), span.bytes());
+                }
+            }
         }
     }
+    let mut blocks = Vec::new();
+    for places in items.sorted().chunk_by(|a, b| a.day() == b.day()) {
+        let day = places[0].day();
+        let mut columns = Columns::default();
+        let mut traces = Traces::default();
+        let mut buffer = String::new();
+        for item in items.each(places) {
+            let row = Row::read(item);
+            push(&mut columns, &row, &mut buffer, derived);
+            traces.note(&row);
+        }
+        suggest(&items, places, derived);
+        blocks.push(columns.finish(day));
+        blocks.extend(traces.columns().map(|columns| columns.finish(day)));
+    }
+    blocks
+}
 
-    /// Day, then the table's key, then what makes the order of equals certain.
-    fn order(&self, other: &Self) -> Ordering {
-        let head = |row: &Self| (row.at.day(), row.project, row.at.bucket().0);
-        head(self)
-            .cmp(&head(other))
-            .then_with(|| self.service.cmp(other.service))
-            .then_with(|| self.span.name().cmp(other.span.name()))
-            .then_with(|| self.at.cmp(&other.at))
+/// Keys and values for who types a filter, from some of the spans.
+fn suggest<'a>(items: &Items<'a>, places: &[Place], derived: &mut Derived<'a>) {
+    let (stride, sampled) = sample(places.len());
+    for row in sampled.map(|at| Row::read(items.at(&places[at]))) {
+        let (whose, resource_id) = (row.item.whose(derived), row.item.group.resource_id);
+        let attributes = row.span.attributes();
+        derived
+            .vocabulary
+            .item(Signal::Traces, &whose, resource_id, attributes, stride);
+    }
+}
+
+/// A span, read where it lies, and what it belongs to.
+#[derive(Clone, Copy, Debug)]
+struct Row<'i, 'a> {
+    item: Item<'i, 'a>,
+    span: Span<'a>,
+}
+
+impl<'i, 'a> Row<'i, 'a> {
+    fn read(item: Item<'i, 'a>) -> Self {
+        let span = Span::read(item.message);
+        Self { item, span }
     }
 
     fn duration(&self) -> u64 {
@@ -130,84 +170,22 @@ impl<'a> Row<'a> {
     }
 }
 
-pub(super) fn blocks<'a>(
-    sources: impl Iterator<Item = &'a Source<'a>>,
-    calendar: &mut Calendar,
-    resources: &mut Resources<'a>,
-    derived: &mut Derived<'a>,
-) -> Vec<Block> {
-    let mut rows = Vec::new();
-    for source in sources {
-        let accepted = Calendar::accepted(source.accepted.0);
-        let whose = (source.project.0, Signal::Traces);
-        for of_resource in view::traces(source.batch) {
-            let handle = resources.describe(&of_resource.resource(), of_resource.schema_url());
-            let (service, resource_id) = {
-                let described = resources.get(handle);
-                derived.resource(described.id, &described.pairs);
-                (described.service, described.id)
-            };
-            for of_scope in of_resource.scopes() {
-                for span in of_scope.spans() {
-                    let (at, claimed) =
-                        calendar.place(whose, span.start_time_unix_nano(), accepted);
-                    resources.refer(handle, source.project.0, at.day(), accepted);
-                    rows.push(Row {
-                        project: source.project.0,
-                        at,
-                        claimed,
-                        accepted,
-                        service,
-                        resource_id,
-                        scope: of_scope.scope(),
-                        span,
-                        origin: source.origin,
-                    });
-                }
-            }
-        }
-    }
-    rows.sort_by(Row::order);
-    let mut blocks = Vec::new();
-    for rows in rows.chunk_by(|a, b| a.at.day() == b.at.day()) {
-        let day = rows[0].at.day();
-        blocks.push(spans(rows, derived).finish(day));
-        blocks.extend(index(rows).map(|columns| columns.finish(day)));
-    }
-    blocks
-}
-
-fn spans<'a>(rows: &[Row<'a>], derived: &mut Derived<'a>) -> Columns<'a> {
-    let mut columns = Columns::default();
-    let mut buffer = String::new();
-    for row in rows {
-        push(&mut columns, row, &mut buffer, derived);
-    }
-    let (stride, sampled) = sample(rows.len());
-    for row in sampled.map(|at| &rows[at]) {
-        let (whose, attributes) = (row.whose(derived), row.span.attributes());
-        derived
-            .vocabulary
-            .item(Signal::Traces, &whose, row.resource_id, attributes, stride);
-    }
-    columns
-}
-
 fn push<'a>(
     columns: &mut Columns<'a>,
-    row: &Row<'a>,
+    row: &Row<'_, 'a>,
     buffer: &mut String,
     derived: &mut Derived<'a>,
 ) {
-    let span = &row.span;
-    let whose = row.whose(derived);
+    let Row { item, span } = row;
+    let group = item.group;
+    let whose = item.whose(derived);
     let mut facts = Facts::default();
     columns.rows += 1;
-    columns.project_id.push(row.project);
-    columns.bucket.push(row.at.bucket());
-    columns.service.push(row.service);
-    columns.name.push(span.name());
-    columns.time.push(row.at.nanos());
+    columns.project_id.push(group.project);
+    columns.bucket.push(item.at.bucket());
+    columns.service.push(group.service);
+    columns.name.push(item.name);
+    columns.time.push(item.at.nanos());
     columns.duration.push(row.duration());
     columns.trace_id.push(trace_id(span.trace_id()));
     columns.span_id.push(span_id(span.span_id()));
@@ -217,14 +195,14 @@ fn push<'a>(
     columns.status_message.push(span.status().message());
     columns.trace_state.push(span.trace_state());
     columns.flags.push(span.flags());
-    columns.scope_name.push(row.scope.name());
-    columns.scope_version.push(row.scope.version());
-    columns.resource_id.push(row.resource_id);
+    columns.scope_name.push(group.scope.name());
+    columns.scope_version.push(group.scope.version());
+    columns.resource_id.push(group.resource_id);
     for (key, value) in span.attributes() {
         facts.see(key, &value);
         put(&mut columns.attributes, key, value, buffer);
     }
-    put_scope(&mut columns.attributes, row.scope.attributes(), buffer);
+    put_scope(&mut columns.attributes, group.scope.attributes(), buffer);
     put_remarks(&mut columns.attributes, row, buffer);
     columns.attributes.end_row();
 
@@ -275,8 +253,8 @@ fn push<'a>(
     columns.link_span_ids.end_row(links);
     columns.link_trace_states.end_row(links);
     columns.link_attributes.end_row(links);
-    columns.accepted.push(row.accepted.seconds());
-    columns.batch.push(row.origin);
+    columns.accepted.push(group.accepted.seconds());
+    columns.batch.push(group.origin);
 
     let group = derived.groups.span(&whose, span, row.duration(), &facts);
     columns.system.push(&group.system);
@@ -285,12 +263,12 @@ fn push<'a>(
 }
 
 // How OpenTelemetry spells these where a format has no field for them ("Mapping to non-OTLP").
-const DROPPED_ATTRIBUTES: &str = "otel.dropped_attributes_count";
+pub(super) const DROPPED_ATTRIBUTES: &str = "otel.dropped_attributes_count";
 const DROPPED_EVENTS: &str = "otel.dropped_events_count";
 const DROPPED_LINKS: &str = "otel.dropped_links_count";
 
 /// What has no column and must not be lost.
-fn put_remarks<'a>(map: &mut Map<'a>, row: &Row<'a>, buffer: &mut String) {
+fn put_remarks<'a>(map: &mut Map<'a>, row: &Row<'_, 'a>, buffer: &mut String) {
     let span = &row.span;
     put_count(
         map,
@@ -303,12 +281,12 @@ fn put_remarks<'a>(map: &mut Map<'a>, row: &Row<'a>, buffer: &mut String) {
     put_id(map, "petrel.trace_id", span.trace_id(), 16);
     put_id(map, "petrel.span_id", span.span_id(), 8);
     put_id(map, "petrel.parent_span_id", span.parent_span_id(), 8);
-    if let Some(claimed) = row.claimed {
-        map.put("petrel.start_time_unix_nano", &claimed.to_string());
+    if let Some(claimed) = row.item.claimed(span.start_time_unix_nano()) {
+        map.put("petrel.start_time_unix_nano", claimed.to_string());
     }
     let end = span.end_time_unix_nano();
     if end != 0 && end < span.start_time_unix_nano() {
-        map.put("petrel.end_time_unix_nano", &end.to_string());
+        map.put("petrel.end_time_unix_nano", end.to_string());
     }
 }
 
@@ -354,42 +332,46 @@ struct Trace {
     accepted: Moment,
 }
 
-fn index<'a>(rows: &[Row<'a>]) -> Option<IndexColumns<'a>> {
-    let mut traces: HashMap<([u8; 16], u32), Trace, Seed> = HashMap::default();
-    for row in rows {
-        let id = trace_id(row.span.trace_id());
-        if id == [0; 16] {
-            continue;
+/// By id, in the order of its bytes, and project.
+#[derive(Debug, Default)]
+struct Traces(HashMap<(u128, u32), Trace, Seed>);
+
+impl Traces {
+    fn note(&mut self, row: &Row<'_, '_>) {
+        let id = u128::from_be_bytes(trace_id(row.span.trace_id()));
+        if id == 0 {
+            return;
         }
-        let (start, end) = (
-            row.at.as_u64(),
-            row.at.as_u64().saturating_add(row.duration()),
-        );
-        let trace = traces.entry((id, row.project)).or_insert(Trace {
+        let (start, accepted) = (row.item.at.as_u64(), row.item.group.accepted);
+        let end = start.saturating_add(row.duration());
+        let trace = self.0.entry((id, row.item.group.project)).or_insert(Trace {
             start,
             end,
             spans: 0,
             errors: 0,
-            accepted: row.accepted,
+            accepted,
         });
         trace.start = trace.start.min(start);
         trace.end = trace.end.max(end);
         trace.spans += 1;
         trace.errors += u32::from(row.span.status().code() == ERROR);
-        trace.accepted = trace.accepted.max(row.accepted);
+        trace.accepted = trace.accepted.max(accepted);
     }
-    let mut traces: Vec<_> = traces.into_iter().collect();
-    traces.sort_unstable_by_key(|(key, _)| *key);
-    let mut columns = IndexColumns::default();
-    for ((id, project), trace) in traces {
-        columns.rows += 1;
-        columns.trace_id.push(id);
-        columns.project_id.push(project);
-        columns.start.push(nanos(trace.start));
-        columns.end.push(nanos(trace.end));
-        columns.spans.push(trace.spans);
-        columns.errors.push(trace.errors);
-        columns.accepted.push(trace.accepted.seconds());
+
+    fn columns<'a>(self) -> Option<IndexColumns<'a>> {
+        let mut traces: Vec<_> = self.0.into_iter().collect();
+        traces.sort_unstable_by_key(|(key, _)| *key);
+        let mut columns = IndexColumns::default();
+        for ((id, project), trace) in traces {
+            columns.rows += 1;
+            columns.trace_id.push(id.to_be_bytes());
+            columns.project_id.push(project);
+            columns.start.push(nanos(trace.start));
+            columns.end.push(nanos(trace.end));
+            columns.spans.push(trace.spans);
+            columns.errors.push(trace.errors);
+            columns.accepted.push(trace.accepted.seconds());
+        }
+        (columns.rows > 0).then_some(columns)
     }
-    (columns.rows > 0).then_some(columns)
 }

@@ -60,6 +60,11 @@ impl Moment {
         seconds - seconds % 3600
     }
 
+    /// How many of those there were since midnight.
+    pub(super) fn bucket_of_day(self) -> u16 {
+        u16::try_from(self.0 / SECOND % DAY / BUCKET).expect("a day has 288 of them")
+    }
+
     /// Days since the epoch.
     pub(super) fn day(self) -> u16 {
         u16::try_from(self.0 / SECOND / DAY).expect("moments end with the year 2100")
