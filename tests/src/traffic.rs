@@ -142,9 +142,18 @@ pub async fn post(client: &reqwest::Client, port: u16, signal: Signal, body: Vec
             Ok(_) => Outcome::Acknowledged,
             Err(_) => Outcome::Unknown,
         },
+        // What an fsync that failed has left behind may be found after a restart.
+        Ok(response) if response.status() == 503 => match response.bytes().await {
+            Ok(words) if !contains(&words, b"the disk does not confirm") => Outcome::Refused,
+            _ => Outcome::Unknown,
+        },
         Ok(_) => Outcome::Refused,
         // Nobody was there to take it.
         Err(error) if error.is_connect() => Outcome::Refused,
         Err(_) => Outcome::Unknown,
     }
+}
+
+fn contains(bytes: &[u8], word: &[u8]) -> bool {
+    bytes.windows(word.len()).any(|window| window == word)
 }

@@ -259,8 +259,9 @@ impl From<SpoolError> for Refused {
             SpoolError::Full { .. } => Self::disk(why.to_string()),
             SpoolError::TooLarge { .. } => Self::TooLarge(why.to_string()),
             SpoolError::Closed => Self::busy("shutting down; send again elsewhere or later"),
-            // Whatever the disk says is no verdict on the data, and its paths are nobody's business.
-            _ => Self::disk("the disk does not take the batch now; it was not stored"),
+            // Whatever the disk says is no verdict on the data, and its paths are nobody's business. What
+            // it did not confirm may be found there after a restart.
+            _ => Self::disk("the disk does not confirm that it has the batch; send it again"),
         }
     }
 }

@@ -126,12 +126,18 @@ impl Owner {
         Ok(claim)
     }
 
-    /// Whether a batch of this origin was ever appended.
+    /// Whether a batch of this origin was ever appended. Certain: what a failed commit has left in a
+    /// file is adopted or given up for ever before the answer, or there is none.
     pub(crate) fn knows(
         &mut self,
         project: ProjectId,
         origin: &BatchId,
     ) -> Result<bool, SpoolError> {
+        for class in Class::ALL {
+            if self.stream(class).is_in_doubt() {
+                self.ready(class).map_err(|fault| self.refuse(&fault))?;
+            }
+        }
         let mut looked_up = HashMap::new();
         let window = self
             .window(Sender::of(project, origin), &mut looked_up)

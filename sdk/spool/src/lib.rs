@@ -334,6 +334,8 @@ impl Spool {
     }
 
     /// Whether the entry that `origin` names was ever appended for `project`, whatever became of it.
+    /// "No" is for ever, unless it is appended again; after a failure that the disk has not recovered
+    /// from nobody knows, which is an error.
     pub async fn knows(&self, project: ProjectId, origin: BatchId) -> Result<bool, SpoolError> {
         self.ask(|reply| Request::Knows {
             project,

@@ -26,6 +26,13 @@ pub(crate) struct Stream {
     pub(crate) leaps: bool,
 }
 
+impl Stream {
+    /// A commit has failed, and the file may hold it all the same.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.active.is_some() && self.writer.is_none()
+    }
+}
+
 /// With more files than this waiting, an agent that is started again and again makes no new ones.
 const MOST_FILES_TO_LEAP: usize = 256;
 

@@ -113,3 +113,33 @@ async fn nothing_acknowledged_is_lost_when_fsyncs_fail_and_then_the_power() {
         }
     }
 }
+
+/// Whoever is told "no" passes the batch on to somebody else: then it may not come back.
+#[tokio::test]
+async fn what_the_spool_denies_after_a_failed_fsync_does_not_come_back() {
+    let mut denied_in_all = 0;
+    for seed in 0..60 {
+        let disk = SimDisk::new();
+        let spool = open(&disk).unwrap();
+        let mut denied = Vec::new();
+        disk.fail_syncs(3, seed);
+        for fill in 0..20 {
+            let entry = from_agent(1, fill + 1, 3000, fill);
+            if spool.append(entry.clone(), Class::Bulk).await.is_err()
+                && let Ok(false) = spool.knows(entry.project, entry.origin.unwrap()).await
+            {
+                denied.push(entry);
+            }
+        }
+        // The process ends, and what the kernel has is still there.
+        spool.close().await;
+        disk.stop_failing();
+        let spool = open(&disk).unwrap();
+        for entry in &denied {
+            let again = spool.append(entry.clone(), Class::Bulk).await.unwrap();
+            assert!(!again.seen_before(), "seed {seed}: {:?}", entry.origin);
+        }
+        denied_in_all += denied.len();
+    }
+    assert!(denied_in_all > 0, "nothing was ever denied: this shows nothing");
+}
