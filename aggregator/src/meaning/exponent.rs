@@ -35,11 +35,6 @@ pub fn bucket(value: u64) -> i16 {
     (octave as i16) * 8 + above as i16 - 1
 }
 
-/// The middle of a bucket, by ratio.
-pub fn middle(bucket: i16) -> f64 {
-    ((f64::from(bucket) + 0.5) / 8.0).exp2()
-}
-
 /// Adds `counts` at `offset` of a finer scale to one that is coarser by `by` doublings of width:
 /// OpenTelemetry's perfect subsetting, `index >> by`.
 pub fn downscale(offset: i32, counts: &[u64], by: u32) -> (i32, Vec<u64>) {
@@ -76,15 +71,6 @@ mod tests {
             );
         }
         assert_eq!([0, 1, 2, 3, 4].map(bucket), [-1, -1, 7, 12, 15]);
-    }
-
-    #[test]
-    fn a_middle_is_within_its_promise() {
-        for value in [1_u64, 10, 999, 123_456, 9_876_543_210] {
-            #[expect(clippy::cast_precision_loss, reason = "compared with a tolerance")]
-            let ratio = middle(bucket(value)) / value as f64;
-            assert!((ratio - 1.0).abs() < 0.0443, "{value}: {ratio}");
-        }
     }
 
     #[test]

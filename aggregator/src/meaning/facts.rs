@@ -204,9 +204,15 @@ impl<'a> Facts<'a> {
         self.number
     }
 
-    /// Whether nothing was found.
-    pub fn is_empty(&self) -> bool {
-        self.present == 0
+    /// Without this one.
+    pub fn forget(&mut self, fact: Fact) {
+        self.texts[fact as usize] = "";
+        self.present &= !(1 << fact as u32);
+    }
+
+    /// Says something else instead.
+    pub fn replace(&mut self, fact: Fact, text: &'a str) {
+        self.texts[fact as usize] = text;
     }
 
     /// Bytes that are equal where all texts are.

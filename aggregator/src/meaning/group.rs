@@ -42,6 +42,70 @@ pub fn of_span(service: &str, kind: i32, name: &str, facts: &Facts<'_>) -> Group
     }
 }
 
+/// What of a span's facts decides about its group, so that most spans are recognised by it: a path
+/// beside a route is forgotten, a statement is without its values. The group is the same.
+pub fn essence<'b>(name: &str, facts: &Facts<'b>, buffer: &'b mut String) -> Facts<'b> {
+    let mut essence = *facts;
+    for none in [
+        Fact::PeerService,
+        Fact::ExceptionType,
+        Fact::ExceptionMessage,
+    ] {
+        essence.forget(none);
+    }
+    let has = |fact| facts.has(fact);
+    let elsewhere = has(Fact::RpcSystem) || has(Fact::MessagingSystem);
+    let database = !elsewhere && (has(Fact::DbSystem) || has(Fact::DbStatement));
+    let given = facts.text(Fact::DbStatement);
+    if elsewhere {
+        essence.forget(Fact::DbStatement);
+    } else if has(Fact::DbSummary) {
+        // That there is one still makes it a database's.
+        essence.replace(Fact::DbStatement, "");
+    } else if is_command(facts) {
+        essence.replace(Fact::DbStatement, first_word(given));
+    } else if !given.is_empty() {
+        statement::write(given, buffer);
+        essence.replace(Fact::DbStatement, buffer);
+        essence.forget(Fact::UrlPath);
+        essence.forget(Fact::ServerAddress);
+        return essence;
+    }
+    let named = has(Fact::HttpRoute) || !is_generic(name, facts.text(Fact::HttpMethod));
+    if elsewhere || database || named {
+        essence.forget(Fact::UrlPath);
+        essence.forget(Fact::ServerAddress);
+    } else if has(Fact::UrlPath) {
+        path_template(bare_path(facts.text(Fact::UrlPath)), buffer);
+        essence.replace(Fact::UrlPath, buffer);
+    }
+    essence
+}
+
+/// Whether the arguments of what is sent to this database are values: `GET session:17`.
+fn is_command(facts: &Facts<'_>) -> bool {
+    matches!(
+        facts.text(Fact::DbSystem),
+        "redis" | "valkey" | "memcached" | "keydb"
+    )
+}
+
+fn first_word(command: &str) -> &str {
+    command.split_ascii_whitespace().next().unwrap_or("")
+}
+
+/// Whether a name says no more than the method does; else it was chosen by somebody.
+fn is_generic(name: &str, method: &str) -> bool {
+    name.is_empty()
+        || name == method
+        || name.strip_prefix("HTTP ") == Some(method)
+        || name.eq_ignore_ascii_case("http")
+}
+
+fn bare_path(path: &str) -> &str {
+    path.split(['?', '#']).next().unwrap_or("")
+}
+
 fn span(
     service: &str,
     kind: i32,
@@ -136,14 +200,8 @@ fn database(name: &str, facts: &Facts<'_>, buffer: &mut String) -> String {
             (operation, table) => format!("{operation} {table}").trim().to_owned(),
         };
     }
-    // A command's arguments are values: `GET session:17`.
-    let command = matches!(
-        facts.text(Fact::DbSystem),
-        "redis" | "valkey" | "memcached" | "keydb"
-    );
-    if command {
-        let word = given.split_ascii_whitespace().next().unwrap_or("");
-        return word.to_ascii_uppercase();
+    if is_command(facts) {
+        return first_word(given).to_ascii_uppercase();
     }
     statement::write(given, buffer);
     buffer.clone()
@@ -155,17 +213,10 @@ fn http_name(name: &str, client: bool, facts: &Facts<'_>, buffer: &mut String) -
     if !route.is_empty() {
         return format!("{method} {route}").trim_start().to_owned();
     }
-    // A name that says more than the method was chosen by somebody.
-    let generic = name.is_empty()
-        || name == method
-        || name.strip_prefix("HTTP ") == Some(method)
-        || name.eq_ignore_ascii_case("http");
-    if !generic {
+    if !is_generic(name, method) {
         return masked(name, buffer);
     }
-    let path = facts.text(Fact::UrlPath);
-    let path = path.split(['?', '#']).next().unwrap_or("");
-    path_template(path, buffer);
+    path_template(bare_path(facts.text(Fact::UrlPath)), buffer);
     let host = if client {
         facts.text(Fact::ServerAddress)
     } else {
@@ -263,6 +314,13 @@ mod tests {
 
     fn check(kind: i32, name: &str, pairs: &[(&str, &str)], system: &str, shown: &str) {
         let group = of_span("till", kind, name, &facts(pairs));
+        let mut buffer = String::new();
+        let essence = essence(name, &facts(pairs), &mut buffer);
+        assert_eq!(
+            of_span("till", kind, name, &essence),
+            group,
+            "by its essence"
+        );
         assert_eq!(
             (group.system.as_str(), group.name.as_str()),
             (system, shown)

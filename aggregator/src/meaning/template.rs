@@ -127,14 +127,23 @@ impl Writer<'_> {
 /// What a word is, if it is a parameter.
 fn shape(word: &str) -> Option<&'static str> {
     let bytes = word.as_bytes();
-    if word.contains("://") {
+    let (mut digits, mut colon, mut at) = (false, false, false);
+    for byte in bytes {
+        digits |= byte.is_ascii_digit();
+        colon |= *byte == b':';
+        at |= *byte == b'@';
+    }
+    if colon && word.contains("://") {
         return Some("<url>");
     }
-    let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
     if bytes.first() == Some(&b'/') && bytes.len() > 1 {
         return Some("<path>");
     }
-    if digits == 0 {
+    if !digits {
+        // Most words are this one's.
+        if !at && bytes.len() < 16 {
+            return None;
+        }
         let email = word
             .split_once('@')
             .is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
@@ -145,7 +154,7 @@ fn shape(word: &str) -> Option<&'static str> {
             () => None,
         };
     }
-    if word.contains('@') {
+    if at {
         return Some("<email>");
     }
     if is_uuid(bytes) {

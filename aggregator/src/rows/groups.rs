@@ -117,11 +117,14 @@ impl<'a> Groups<'a> {
         facts: &Facts<'a>,
     ) -> &Group {
         let kind = span.kind();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let facts = group::essence(span.name(), facts, &mut buffer);
         self.identify(whose, u8::try_from(kind).unwrap_or(0), span.name());
         facts.identify(&mut self.identity);
         let slot = self.slot(whose, u8::try_from(kind).unwrap_or(0), |_| {
-            group::of_span(whose.service, kind, span.name(), facts)
+            group::of_span(whose.service, kind, span.name(), &facts)
         });
+        self.buffer = buffer;
         let item = Item {
             failed: span.status().code() == super::spans::ERROR,
             duration: Some(duration),

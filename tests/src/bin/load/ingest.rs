@@ -261,9 +261,17 @@ fn main_table(load: Load) -> &'static str {
 /// Everything that such items fill.
 fn tables(load: Load) -> &'static [&'static str] {
     match load {
-        Load::Spans | Load::LargeSpans => &["span_rows", "trace_index", "resources"],
-        Load::Logs => &["log_rows", "resources"],
-        Load::Points => &["samples", "series", "resources"],
+        Load::Spans | Load::LargeSpans => &[
+            "span_rows",
+            "trace_index",
+            "resources",
+            "group_minutes",
+            "service_edges",
+            "call_halves",
+            "attribute_values",
+        ],
+        Load::Logs => &["log_rows", "resources", "group_minutes", "attribute_values"],
+        Load::Points => &["samples", "series", "resources", "attribute_values"],
     }
 }
 
