@@ -175,6 +175,7 @@ pub(crate) enum Table {
     TraceIndex,
     Resources,
     Series,
+    Vocabulary,
 }
 
 /// Text and parameters under construction.
@@ -237,6 +238,7 @@ impl Sql {
             Table::TraceIndex => " FROM trace_index WHERE ",
             Table::Resources => " FROM resources WHERE ",
             Table::Series => " FROM series WHERE ",
+            Table::Vocabulary => " FROM attribute_values WHERE ",
         });
         match scope.0.as_slice() {
             [one] => {
@@ -271,6 +273,11 @@ impl Sql {
                     .integer(day(last));
                 self.push(", 'UTC'))");
             }
+            // By the hour.
+            Table::Vocabulary => {
+                let hour = |at: i64| at.div_euclid(NANOS_PER_S * 3600) * 3600;
+                sql_hours(self, hour(from), hour(last));
+            }
             // Looked up by id; resources are few and outlive the day on which they were noted.
             Table::TraceIndex | Table::Resources => {}
         }
@@ -284,6 +291,12 @@ impl Sql {
             rows: PhantomData,
         }
     }
+}
+
+fn sql_hours(sql: &mut Sql, first: i64, last: i64) {
+    sql.push(" AND time >= toDateTime(").integer(first);
+    sql.push(", 'UTC') AND time <= toDateTime(").integer(last);
+    sql.push(", 'UTC')");
 }
 
 /// The whole of time, for tables that are looked up by id.

@@ -11,6 +11,7 @@ use super::extract::{Asked, Body, InProject};
 use super::question::{Time, TimeParams};
 use super::trace::resources;
 use super::{ApiState, Error, ErrorBody};
+use crate::meaning::units;
 use crate::query::metrics::{self, Aggregate, Grid, Labels, MetricQuestion};
 use crate::query::{Filter, step_ms, steps};
 
@@ -51,7 +52,7 @@ pub(super) async fn list(
         .map(|row| Metric {
             name: row.name,
             kind: row.kind,
-            unit: row.unit_code,
+            unit: units::normalise(&row.unit_code).to_owned(),
             description: row.about,
             series: row.total,
             last_seen: row.last.to_string(),

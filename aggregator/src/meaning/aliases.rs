@@ -111,20 +111,6 @@ pub fn spellings(key: &str) -> Vec<&str> {
     found
 }
 
-/// Uptrace's spelling: letters, digits and underscores.
-pub fn clean(key: &str) -> String {
-    let mut cleaned = String::with_capacity(key.len());
-    for c in key.chars() {
-        if c.is_ascii_alphanumeric() {
-            cleaned.push(c);
-        } else if !cleaned.is_empty() && !cleaned.ends_with('_') {
-            cleaned.push('_');
-        }
-    }
-    cleaned.truncate(cleaned.trim_end_matches('_').len());
-    cleaned
-}
-
 /// Whether somebody has typed a known key in Uptrace's spelling.
 fn clean_equals(known: &str, typed: &str) -> bool {
     known.len() == typed.len()
@@ -162,17 +148,5 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), count);
-    }
-
-    #[test]
-    fn keys_are_cleaned_as_uptrace_does() {
-        for (key, cleaned) in [
-            ("http.request.method", "http_request_method"),
-            ("__a..b--c__", "a_b_c"),
-            ("größe", "gr_e"),
-            ("", ""),
-        ] {
-            assert_eq!(clean(key), cleaned);
-        }
     }
 }

@@ -2,13 +2,11 @@
 
 /// UCUM's code for what senders write, where that is known; else what was written.
 ///
-/// Annotations (`{requests}`) and `1` say that something is counted: they have no unit.
+/// `1` says that something is counted; an annotation (`{requests}`) says what, and stays for people.
 pub fn normalise(unit: &str) -> &str {
     let unit = unit.trim();
-    if unit == "1" || (unit.starts_with('{') && unit.ends_with('}')) {
-        return "";
-    }
     match unit {
+        "1" => "",
         "nanosecond" | "nanoseconds" | "nanos" => "ns",
         "microsecond" | "microseconds" | "micros" | "µs" | "μs" | "usec" => "us",
         "millisecond" | "milliseconds" | "millis" | "msec" => "ms",
@@ -42,10 +40,10 @@ mod tests {
     use super::normalise;
 
     #[test]
-    fn one_unit_has_one_spelling_and_counts_have_none() {
+    fn one_unit_has_one_spelling() {
         for (sent, expected) in [
             ("1", ""),
-            ("{requests}", ""),
+            ("{requests}", "{requests}"),
             ("{request}/s", "{request}/s"),
             ("milliseconds", "ms"),
             (" ms ", "ms"),

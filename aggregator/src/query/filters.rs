@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{EVER, Param, Scope, Sql, Table, span_id, trace_id};
+use crate::meaning::aliases::spellings;
 
 /// One condition; several must hold together.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
@@ -173,7 +174,7 @@ fn push_one(
     let spans = table == Table::Spans;
     let logs = table == Table::Logs;
     match filter.key.as_str() {
-        "service.name" => push_text(sql, "service", "service != ''", filter, op),
+        "service.name" | "service_name" => push_text(sql, "service", "service != ''", filter, op),
         "name" if spans => push_text(sql, "name", "name != ''", filter, op),
         "status" if spans => push_word(sql, "toString(status)", filter, op),
         "status_message" if spans => {
@@ -295,11 +296,11 @@ fn duration(text: &str) -> Option<f64> {
     Some(number * unit).filter(|nanos| nanos.is_finite())
 }
 
-/// The name of a record's severity: its number decides, and the sender's text where it has none.
-pub(crate) const SEVERITY: &str = "multiIf(severity_number = 0, \
-    if(severity_text = '', 'UNSET', upperUTF8(toString(severity_text))), severity_number <= 4, 'TRACE', \
-    severity_number <= 8, 'DEBUG', severity_number <= 12, 'INFO', severity_number <= 16, 'WARN', \
-    severity_number <= 20, 'ERROR', 'FATAL')";
+/// The name of a record's severity: its number decides, then the sender's word for it, then what the
+/// body says (`level`, which orders all of them).
+pub(crate) const SEVERITY: &str = "multiIf(severity_number = 0 AND severity_text != '', \
+    upperUTF8(toString(severity_text)), level = 0, 'UNSET', level <= 4, 'TRACE', level <= 8, 'DEBUG', \
+    level <= 12, 'INFO', level <= 16, 'WARN', level <= 20, 'ERROR', 'FATAL')";
 
 fn push_severity(sql: &mut Sql, filter: &Filter, op: Op) -> Result<(), FilterError> {
     const NAMES: [(&str, f64); 7] = [
@@ -339,7 +340,7 @@ fn push_severity(sql: &mut Sql, filter: &Filter, op: Op) -> Result<(), FilterErr
             Op::AtMost | Op::Greater if known.is_some() => number + 3.0,
             _ => number,
         };
-        sql.push("severity_number")
+        sql.push("level")
             .push(op.sql())
             .value("Float64", Param::Float(number));
         return Ok(());
@@ -351,7 +352,7 @@ fn push_severity(sql: &mut Sql, filter: &Filter, op: Op) -> Result<(), FilterErr
     push_text(
         sql,
         SEVERITY,
-        "severity_number != 0 OR severity_text != ''",
+        "level != 0 OR severity_text != ''",
         &filter,
         op,
     )
@@ -398,16 +399,31 @@ fn push_attribute(
     filter: &Filter,
     op: Op,
 ) -> Result<(), FilterError> {
-    push_in_map(sql, filter, op)?;
+    push_in_any_spelling(sql, filter, op)?;
     sql.push(" OR resource_id IN (SELECT resource_id");
     sql.from(Table::Resources, scope, EVER).push(" AND ");
-    push_in_map(sql, filter, op)?;
+    push_in_any_spelling(sql, filter, op)?;
     sql.push(")");
     Ok(())
 }
 
-fn push_in_map(sql: &mut Sql, filter: &Filter, op: Op) -> Result<(), FilterError> {
-    let key = filter.key.as_str();
+fn push_in_any_spelling(sql: &mut Sql, filter: &Filter, op: Op) -> Result<(), FilterError> {
+    let spellings = spellings(&filter.key);
+    if let [only] = spellings.as_slice() {
+        return push_in_map(sql, only, filter, op);
+    }
+    sql.push("(");
+    for (number, key) in spellings.into_iter().enumerate() {
+        if number > 0 {
+            sql.push(" OR ");
+        }
+        push_in_map(sql, key, filter, op)?;
+    }
+    sql.push(")");
+    Ok(())
+}
+
+fn push_in_map(sql: &mut Sql, key: &str, filter: &Filter, op: Op) -> Result<(), FilterError> {
     // The map answers '' for what it does not have: ask whether it has it.
     sql.push("(mapContains(attributes, ").text(key).push(")");
     match op {

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::filters::SEVERITY;
 use super::{EVER, Scope, Select, Sql, Table, Window};
+use crate::meaning::aliases::spellings;
 
 /// Whose keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
@@ -50,26 +51,42 @@ fn push_end(sql: &mut Sql, part: Option<&str>) {
     sql.push(" ORDER BY items DESC, word").limit(GIVEN);
 }
 
+fn signal(of: Items) -> &'static str {
+    match of {
+        Items::Traces => " AND signal = 'traces'",
+        Items::Logs => " AND signal = 'logs'",
+        Items::Metrics => " AND signal = 'metrics'",
+    }
+}
+
 /// Attribute keys of items and of their resources, the most frequent first.
 pub fn keys(scope: &Scope, window: Window, of: Items, part: Option<&str>) -> Select<Counted> {
     let mut sql = Sql::new(
-        "SELECT toString(w) AS word, sum(n) AS items FROM \
-         (SELECT arrayJoin(keys) AS w, count() AS n FROM (SELECT mapKeys(attributes) AS keys",
+        "SELECT word, sum(n) AS items FROM (SELECT toString(key) AS word, attribute_values.items AS n",
     );
-    sql.from(table(of), scope, window).limit(LOOKED_AT);
-    sql.push(
-        ") GROUP BY w UNION ALL SELECT arrayJoin(r.keys) AS w, sum(s.n) AS n FROM \
-         (SELECT resource_id, count() AS n FROM (SELECT resource_id",
-    );
-    sql.from(table(of), scope, window).limit(LOOKED_AT);
-    sql.push(
-        ") GROUP BY resource_id) AS s INNER JOIN \
-         (SELECT resource_id, any(mapKeys(attributes)) AS keys",
-    );
-    sql.from(Table::Resources, scope, EVER);
-    sql.push(" GROUP BY resource_id) AS r ON r.resource_id = s.resource_id GROUP BY w)");
-    sql.push(" GROUP BY word");
+    sql.from(Table::Vocabulary, scope, window)
+        .push(signal(of))
+        .push(") GROUP BY word");
     push_end(&mut sql, part);
+    sql.finish()
+}
+
+/// The values that are frequent, from what was noted of them. Who types a part of one wants to find
+/// rare ones as well, which only rows know.
+fn frequent(scope: &Scope, window: Window, of: Items, key: &str) -> Select<Counted> {
+    let mut sql = Sql::new(
+        "SELECT word, sum(n) AS items FROM (SELECT value AS word, attribute_values.items AS n",
+    );
+    sql.from(Table::Vocabulary, scope, window).push(signal(of));
+    sql.push(" AND value != '' AND key IN (");
+    for (number, key) in spellings(key).into_iter().enumerate() {
+        if number > 0 {
+            sql.push(", ");
+        }
+        sql.text(key);
+    }
+    sql.push(")) GROUP BY word");
+    push_end(&mut sql, None);
     sql.finish()
 }
 
@@ -96,6 +113,9 @@ pub fn values(
         sql.push(") GROUP BY word");
         push_end(&mut sql, part);
         return sql.finish();
+    }
+    if part.is_none_or(str::is_empty) {
+        return frequent(scope, window, of, key);
     }
     let mut sql = Sql::new(
         "SELECT w AS word, sum(n) AS items FROM \

@@ -42,7 +42,7 @@ fn select() -> Sql {
         .push(" AS tie, if(severity_text = '', ")
         .push(SEVERITY);
     sql.push(
-        ", toString(severity_text)) AS severity, severity_number AS number, \
+        ", toString(severity_text)) AS severity, level AS number, \
          toString(service) AS service_name, body AS text, lower(hex(trace_id)) AS trace, \
          span_id AS span, resource_id AS resource, \
          CAST(attributes, 'Map(String, String)') AS pairs",

@@ -13,6 +13,7 @@ use super::filters::{self, Filter, FilterError};
 use super::histograms::{self, Distribution};
 use super::traces::Pairs;
 use super::{NANOS_PER_S, Scope, Select, Sql, Table, Window, push_step};
+use crate::meaning::units;
 
 /// Series that one chart is made of.
 pub const MOST_SERIES: usize = 1000;
@@ -445,11 +446,12 @@ pub fn distribution_lines(
 
 /// The unit of what is shown.
 pub fn unit(aggregate: Aggregate, series: &FoundSeries) -> String {
+    let unit = units::normalise(&series.unit_code);
     match aggregate {
         Aggregate::Count => "1".to_owned(),
         Aggregate::Rate if series.is_distribution() => "1/s".to_owned(),
-        Aggregate::Rate if series.unit_code.is_empty() => "1/s".to_owned(),
-        Aggregate::Rate => format!("{}/s", series.unit_code),
-        _ => series.unit_code.clone(),
+        Aggregate::Rate if unit.is_empty() => "1/s".to_owned(),
+        Aggregate::Rate => format!("{unit}/s"),
+        _ => unit.to_owned(),
     }
 }

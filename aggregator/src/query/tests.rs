@@ -139,6 +139,16 @@ fn questions() -> Vec<(&'static str, String)> {
             show(&keys::keys(&scope, window, Items::Metrics, None)),
         ),
         (
+            "values_frequent",
+            show(&keys::values(
+                &scope,
+                window,
+                Items::Traces,
+                "http.method",
+                None,
+            )),
+        ),
+        (
             "values_logs",
             show(&keys::values(
                 &scope,
@@ -180,6 +190,7 @@ fn no_table_is_read_without_its_project_its_bucket_and_its_time() {
         "trace_index",
         "resources",
         "series",
+        "attribute_values",
     ];
     for (name, text) in questions() {
         let mut rest = text.as_str();
