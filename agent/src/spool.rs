@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -106,6 +107,7 @@ impl Place {
             ..self.config()?
         };
         Glance::at(&config.dir)?;
+        is_ours(&config.dir)?;
         Spool::open(config, SystemClock::shared()).map_err(|error| match error {
             SpoolError::InUse { .. } => {
                 anyhow::Error::new(error).context("stop the agent first, and start it again after")
@@ -113,6 +115,29 @@ impl Place {
             error => error.into(),
         })
     }
+}
+
+/// Files that root makes could not be opened by the agent, which is not root.
+fn is_ours(dir: &Path) -> anyhow::Result<()> {
+    let owner = std::fs::metadata(dir)
+        .with_context(|| format!("cannot look at {}", dir.display()))?
+        .uid();
+    if owner != rustix::process::geteuid().as_raw() {
+        bail!(
+            "{} belongs to the user with number {owner}; run this as that user (sudo -u '#{owner}')",
+            dir.display()
+        );
+    }
+    Ok(())
+}
+
+/// A new file for telemetry: for its owner alone, like the spool that it comes from.
+fn new_file(path: &Path) -> std::io::Result<File> {
+    File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
@@ -205,7 +230,7 @@ fn export(place: &Place, path: &Path, remove: bool) -> anyhow::Result<ExitCode> 
         bail!("the spool is in use by pid {pid}; stop the agent first, it would go on sending");
     }
     let cannot = || format!("cannot write {}", path.display());
-    let file = File::create_new(path).with_context(cannot)?;
+    let file = new_file(path).with_context(cannot)?;
     let mut archive = ArchiveWriter::new(BufWriter::new(file)).with_context(cannot)?;
     let mut left = 0;
     match spool {
@@ -253,15 +278,15 @@ fn import(place: &Place, path: &Path) -> anyhow::Result<ExitCode> {
     let file = File::open(path).with_context(named)?;
     let archive = ArchiveReader::open(BufReader::new(file)).with_context(named)?;
     let spool = place.open()?;
-    let (mut stored, mut known) = (0_u64, 0_u64);
+    let (mut stored, mut known, mut conflicting) = (0_u64, 0_u64, 0_u64);
     let outcome: anyhow::Result<SpoolStats> = block_on(async {
         for batch in archive {
             let batch = batch.with_context(named)?;
-            let spooled = spool.append(batch.entry, batch.class).await?;
-            if spooled.seen_before() {
-                known += 1;
-            } else {
-                stored += 1;
+            match spool.append(batch.entry, batch.class).await {
+                Ok(spooled) if spooled.seen_before() => known += 1,
+                Ok(_) => stored += 1,
+                Err(SpoolError::Conflict(_)) => conflicting += 1,
+                Err(why) => return Err(why.into()),
             }
         }
         let stats = spool.stats();
@@ -273,5 +298,11 @@ fn import(place: &Place, path: &Path) -> anyhow::Result<ExitCode> {
         "{stored} batches imported, {known} were imported before"
     )?;
     outcome.context("not everything was imported; what was is recognised when you try again")?;
+    if conflicting > 0 {
+        bail!(
+            "{conflicting} batches were not imported: this spool knows their numbers with other \
+             contents, perhaps of a cloned machine; import the archive into a spool that is empty"
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }

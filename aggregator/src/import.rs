@@ -16,6 +16,7 @@ use petrel_wire::{Dsn, DsnError, Limits, Sealed, SystemClock, UnpackError};
 
 use crate::config::Config;
 use crate::ingest::Sharing;
+use crate::manage::{self, ManageError};
 use crate::metadata::{Database, Metadata, MetadataError};
 use crate::pipeline;
 
@@ -36,6 +37,14 @@ pub struct Imported {
     pub stored: u64,
     /// Batches that the ledger knew.
     pub known: u64,
+    /// Batches whose numbers the ledger knows with other contents: of a machine that was cloned.
+    pub conflicting: u64,
+}
+
+impl Imported {
+    fn batches(self) -> u64 {
+        self.stored + self.known + self.conflicting
+    }
 }
 
 /// Nothing, or not everything, was imported. What was is recognised when it is tried again.
@@ -48,11 +57,14 @@ pub enum ImportError {
     /// No token in it, or one of nobody.
     #[error("--dsn: its token opens no project here")]
     Unknown,
+    /// The journal would get files that the server cannot open.
+    #[error(transparent)]
+    Place(#[from] ManageError),
     /// Whose the token is cannot be found out.
     #[error("cannot look up the project")]
     Metadata(#[from] MetadataError),
     /// The archive cannot be read, or not to its end.
-    #[error("{file}, after {} batches", .done.stored + .done.known)]
+    #[error("{file}, after {} batches", .done.batches())]
     Archive {
         /// Its path.
         file: String,
@@ -62,7 +74,7 @@ pub enum ImportError {
         source: ArchiveError,
     },
     /// A batch that no agent would send.
-    #[error("a batch of the archive is not OTLP within limits, after {} batches", .done.stored + .done.known)]
+    #[error("a batch of the archive is not OTLP within limits, after {} batches", .done.batches())]
     Malformed {
         /// What was imported before it.
         done: Imported,
@@ -73,7 +85,7 @@ pub enum ImportError {
     #[error("stop the aggregator first, and start it again after")]
     InUse(#[source] SpoolError),
     /// Aggregators share a ledger, and it does not let the batch in now.
-    #[error("the ledger that the aggregators share does not let a batch in now, after {} batches; try again", .done.stored + .done.known)]
+    #[error("the ledger that the aggregators share does not let a batch in now, after {} batches; try again", .done.batches())]
     Elsewhere {
         /// What was imported before.
         done: Imported,
@@ -81,7 +93,7 @@ pub enum ImportError {
         source: Refused,
     },
     /// The journal cannot be opened, or takes no more.
-    #[error("the journal takes no more after {} batches; start the aggregator and try again later", .done.stored + .done.known)]
+    #[error("the journal takes no more after {} batches; start the aggregator and try again later", .done.batches())]
     Journal {
         /// What was imported before.
         done: Imported,
@@ -104,6 +116,7 @@ pub async fn run(config: &Config, args: &ImportArgs) -> Result<Imported, ImportE
     let archive = archive.map_err(|error| unreadable(done, error))?;
     let clock = SystemClock::shared();
     let dsn = Dsn::parse(&args.dsn)?;
+    manage::ours(config)?;
     let metadata = Metadata::open(&Database::of(config), Arc::clone(&clock)).await?;
     metadata.upsert_projects(&config.projects).await?;
     let token = dsn.token().ok_or(ImportError::Unknown)?;
@@ -132,24 +145,34 @@ pub async fn run(config: &Config, args: &ImportArgs) -> Result<Imported, ImportE
             entry.sealed.body().clone(),
         );
         entry.project = project;
-        let elsewhere = |source| ImportError::Elsewhere { done, source };
         let claimed = match (&sharing, entry.origin) {
-            (Some(sharing), Some(origin)) => {
-                let claimed = sharing.claim(project, origin).await.map_err(elsewhere)?;
-                if claimed.is_none() {
+            (Some(sharing), Some(origin)) => match sharing.claim(project, origin).await {
+                Ok(Some(held)) => Some(held),
+                Ok(None) => {
                     done.known += 1;
                     continue;
                 }
-                claimed
-            }
+                Err(Refused::Conflict(_)) => {
+                    done.conflicting += 1;
+                    continue;
+                }
+                Err(source) => return Err(ImportError::Elsewhere { done, source }),
+            },
             _ => None,
         };
-        let spooled = journal.append(entry, Class::Keep).await;
-        let spooled = spooled.map_err(|source| ImportError::Journal { done, source })?;
+        let known = match journal.append(entry, Class::Keep).await {
+            Ok(spooled) => spooled.seen_before(),
+            Err(SpoolError::Conflict(_)) => {
+                done.conflicting += 1;
+                continue;
+            }
+            Err(source) => return Err(ImportError::Journal { done, source }),
+        };
         if let Some(claimed) = claimed {
-            claimed.confirm().await.map_err(elsewhere)?;
+            let confirmed = claimed.confirm().await;
+            confirmed.map_err(|source| ImportError::Elsewhere { done, source })?;
         }
-        if spooled.seen_before() {
+        if known {
             done.known += 1;
         } else {
             done.stored += 1;

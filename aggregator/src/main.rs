@@ -139,6 +139,13 @@ fn run(command: Command) -> anyhow::Result<()> {
                 "{} batches are in the journal, {} were known",
                 done.stored, done.known
             ));
+            anyhow::ensure!(
+                done.conflicting == 0,
+                "{} batches were not imported: their numbers are known with other contents, perhaps of a \
+                 cloned machine. `petrel-agent spool import` puts the archive into an agent's spool, which \
+                 sends them under new numbers",
+                done.conflicting
+            );
             Ok(())
         }
         Command::Engine(engine) => Ok(petrel_aggregator::engine::run(&engine)?),

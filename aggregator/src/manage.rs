@@ -143,7 +143,7 @@ pub async fn run(
 }
 
 /// Whether files that we make in the data directory are the server's.
-fn ours(config: &Config) -> Result<(), ManageError> {
+pub(crate) fn ours(config: &Config) -> Result<(), ManageError> {
     let dir = &config.data_dir;
     let owner = std::fs::metadata(dir)
         .map_err(|_| ManageError::NoData(dir.clone()))?

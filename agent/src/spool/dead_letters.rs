@@ -10,7 +10,7 @@ use petrel_agent::status;
 use petrel_spool::DeadLetter;
 use petrel_wire::{BatchId, Limits};
 
-use super::{Place, age, block_on};
+use super::{Place, age, block_on, new_file};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadLetterCommand {
@@ -24,7 +24,7 @@ pub(super) enum DeadLetterCommand {
     Show {
         /// As `list` shows it
         id: BatchId,
-        /// Write the OTLP request (protobuf) there
+        /// Write the OTLP request (protobuf) into a new file
         #[arg(long, value_name = "FILE")]
         body: Option<PathBuf>,
     },
@@ -111,7 +111,8 @@ fn show(place: &Place, id: BatchId, body: Option<&Path>) -> anyhow::Result<ExitC
             ..Limits::default()
         };
         let batch = sealed.unpack(&limits).context("cannot unpack the batch")?;
-        std::fs::write(path, batch.bytes())
+        new_file(path)
+            .and_then(|mut file| file.write_all(batch.bytes()))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(ExitCode::SUCCESS)

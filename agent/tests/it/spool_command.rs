@@ -1,5 +1,6 @@
 //! `petrel-agent spool`, as a person types it.
 
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -94,6 +95,8 @@ async fn an_archive_carries_batches_from_one_spool_to_another_once() {
     let archive = archive.to_str().unwrap();
     let words = said(&spool(from.path(), &["export", archive, "--remove"]));
     assert!(words.starts_with("2 batches are in"), "{words}");
+    let mode = std::fs::metadata(archive).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "telemetry is for its owner");
     assert_eq!(said(&spool(from.path(), &["list"])), "");
     let words = complained(&spool(from.path(), &["export", archive]));
     assert!(words.contains("cannot write"), "{words}");
@@ -123,4 +126,29 @@ async fn dead_letters_are_shown_retried_and_dropped() {
     assert!(said(&spool(dir.path(), &["list"])).contains(&id));
     let words = complained(&spool(dir.path(), &["dead-letter", "drop", &id]));
     assert!(words.contains("no dead letters"), "{words}");
+}
+
+#[tokio::test]
+async fn a_spool_of_another_user_is_looked_at_and_not_written() {
+    let (dir, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    sown(dir.path()).await.0.close().await;
+    // Only root can give a directory away, and only root makes this mistake.
+    if chown(dir.path(), Some(1), Some(1)).is_err() {
+        return;
+    }
+    assert_eq!(said(&spool(dir.path(), &["list"])).lines().count(), 2);
+    let archive = elsewhere.path().join("archive");
+    let archive = archive.to_str().unwrap();
+    said(&spool(dir.path(), &["export", archive]));
+    for arguments in [
+        &["export", archive, "--remove"][..],
+        &["import", archive],
+        &["dead-letter", "drop", "--all"],
+    ] {
+        let words = complained(&spool(dir.path(), arguments));
+        assert!(
+            words.contains("belongs to the user with number 1"),
+            "{words}"
+        );
+    }
 }

@@ -1,5 +1,6 @@
 //! An archive, into the journal of an aggregator that is stopped.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use petrel_aggregator::config::Config;
@@ -18,9 +19,14 @@ fn config(dir: &Path) -> Config {
 
 /// An archive of so many batches as an agent would have sent them.
 fn archive(dir: &Path, batches: u64) -> PathBuf {
+    archive_with(dir, 1..=batches, 0)
+}
+
+/// The same with so many items more in each.
+fn archive_with(dir: &Path, numbers: RangeInclusive<u64>, more: usize) -> PathBuf {
     let mut archive = ArchiveWriter::new(Vec::new()).unwrap();
-    for seq in 1..=batches {
-        let items = usize::try_from(seq).unwrap();
+    for seq in numbers {
+        let items = usize::try_from(seq).unwrap() + more;
         let batch = Batch::from_protobuf(Signal::Traces, spans(items).into(), &Limits::default());
         let sealed = Sealed::pack(&batch.unwrap());
         let id = BatchId {
@@ -58,14 +64,30 @@ async fn what_an_agent_exported_is_imported_once_for_the_project_of_the_dsn() {
         let done = import::run(&config, &arguments(&file, "one"))
             .await
             .unwrap();
-        assert_eq!(done, Imported { stored, known });
+        let expected = Imported {
+            stored,
+            known,
+            ..Imported::default()
+        };
+        assert_eq!(done, expected);
     }
+    // A clone's number 3, with other contents, and a number 4.
+    let clones = archive_with(dir.path(), 3..=4, 1);
+    let done = import::run(&config, &arguments(&clones, "one"))
+        .await
+        .unwrap();
+    let expected = Imported {
+        stored: 1,
+        known: 0,
+        conflicting: 1,
+    };
+    assert_eq!(done, expected);
     let journal =
         Spool::open(SpoolConfig::at(config.journal_dir()), SystemClock::shared()).unwrap();
-    assert_eq!(journal.stats().by_signal[0].here, 6);
+    assert_eq!(journal.stats().by_signal[0].here, 1 + 2 + 3 + 5);
     let cut = journal.cut(u64::MAX, u64::MAX).await.unwrap();
     let project = |(_, entry): &(BatchId, Entry)| entry.project == ProjectId(1);
-    assert!(cut.entries().len() == 3 && cut.entries().iter().all(project));
+    assert!(cut.entries().len() == 4 && cut.entries().iter().all(project));
 
     let error = import::run(&config, &arguments(&file, "one"))
         .await

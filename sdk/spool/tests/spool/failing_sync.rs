@@ -141,5 +141,8 @@ async fn what_the_spool_denies_after_a_failed_fsync_does_not_come_back() {
         }
         denied_in_all += denied.len();
     }
-    assert!(denied_in_all > 0, "nothing was ever denied: this shows nothing");
+    assert!(
+        denied_in_all > 0,
+        "nothing was ever denied: this shows nothing"
+    );
 }
