@@ -1,27 +1,9 @@
 //! The binary itself: exit codes, words, signals.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use petrel_agent::telemetry::Report;
-use prost::Message as _;
-
-use crate::harness::{PATIENCE, Reply, Site, client, logs, until};
-
-fn agent(arguments: &[&str], config: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_petrel-agent"));
-    command.args(arguments).arg("--config").arg(config);
-    for name in [
-        "PETREL_DSN",
-        "NOTIFY_SOCKET",
-        "WATCHDOG_USEC",
-        "WATCHDOG_PID",
-    ] {
-        command.env_remove(name);
-    }
-    command
-}
+use crate::harness::{PATIENCE, Reply, Site};
+use crate::process::{Process, agent};
 
 #[test]
 fn a_typo_ends_with_64_and_one_line_that_helps() {
@@ -61,105 +43,6 @@ fn status_of_nobody_says_so() {
     assert_eq!(output.status.code(), Some(1));
     let words = String::from_utf8(output.stderr).unwrap();
     assert!(words.contains("is it running?"), "{words}");
-}
-
-/// A running agent in a process of its own.
-struct Process {
-    child: Child,
-    log: PathBuf,
-    http: String,
-    admin: String,
-}
-
-impl Process {
-    async fn start(site: &Site, environment: &[(&str, &str)]) -> Self {
-        let log = site.spool_dir().with_extension("log");
-        let out = std::fs::File::create(&log).unwrap();
-        let child = agent(&["run"], &site.config_file())
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(out)
-            .spawn()
-            .unwrap();
-        let word = |text: &str, key: &str| {
-            let mut words = text.split_whitespace();
-            words.find_map(|word| word.strip_prefix(key).map(|word| format!("http://{word}")))
-        };
-        let mut addresses = None;
-        until("the agent says where it listens", || {
-            let text = std::fs::read_to_string(&log).unwrap();
-            addresses = word(&text, "http=").zip(word(&text, "admin="));
-            addresses.is_some()
-        })
-        .await;
-        let (http, admin) = addresses.unwrap();
-        Self {
-            child,
-            log,
-            http,
-            admin,
-        }
-    }
-
-    async fn send(&self, record: &str) {
-        let response = client()
-            .post(format!("{}/v1/logs", self.http))
-            .header("content-type", "application/x-protobuf")
-            .body(logs(&[record]).encode_to_vec())
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(response.status().as_u16(), 200);
-    }
-
-    async fn report(&self) -> Report {
-        petrel_agent::status::ask(&self.admin).await.unwrap()
-    }
-
-    /// Waits for a state of the report.
-    async fn shows(&self, what: &str, holds: impl Fn(&Report) -> bool) -> Report {
-        let look = async {
-            loop {
-                let report = self.report().await;
-                if holds(&report) {
-                    return report;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let shown = tokio::time::timeout(PATIENCE, look).await;
-        shown.unwrap_or_else(|_| panic!("waited in vain until {what}"))
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let kill = Command::new("kill").args(["-s", name, &pid]).status();
-        assert!(kill.unwrap().success());
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
-    }
-
-    /// SIGTERM; returns the exit code.
-    async fn stop(mut self) -> Option<i32> {
-        self.signal("TERM");
-        let mut code = None;
-        until("it ends", || {
-            code = self.child.try_wait().unwrap();
-            code.is_some()
-        })
-        .await;
-        code.and_then(|status| status.code())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::guest::Guest;
+
 /// The longest that anything here may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -116,6 +118,12 @@ impl Site {
     /// Writes a file beside the configuration.
     pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.dir.path().join(name), text).unwrap();
+    }
+
+    /// Writes a guest beside the configuration.
+    pub(crate) fn guest(&self, name: &str, guest: &Guest) {
+        let path = self.dir.path().join(format!("{name}.wasm"));
+        std::fs::write(path, guest.component()).unwrap();
     }
 
     pub(crate) fn spool_dir(&self) -> PathBuf {
@@ -270,9 +278,9 @@ impl Seen {
         self.header(BatchId::HEADER).parse().ok()
     }
 
-    /// The bodies of its log records.
-    pub(crate) fn records(&self) -> Vec<String> {
-        let bytes = match self.header("content-encoding") {
+    /// Its content.
+    pub(crate) fn unpacked(&self) -> Vec<u8> {
+        match self.header("content-encoding") {
             "zstd" => unpack_zstd(&self.body, 64 << 20).unwrap(),
             "gzip" => {
                 use std::io::Read as _;
@@ -282,8 +290,17 @@ impl Seen {
                 bytes
             }
             _ => self.body.to_vec(),
-        };
-        let request = ExportLogsServiceRequest::decode(bytes.as_slice()).unwrap();
+        }
+    }
+
+    /// Its log records.
+    pub(crate) fn logs(&self) -> ExportLogsServiceRequest {
+        ExportLogsServiceRequest::decode(self.unpacked().as_slice()).unwrap()
+    }
+
+    /// The bodies of its log records.
+    pub(crate) fn records(&self) -> Vec<String> {
+        let request = self.logs();
         let records = request.resource_logs.into_iter();
         let records = records.flat_map(|resource| resource.scope_logs);
         let records = records.flat_map(|scope| scope.log_records);

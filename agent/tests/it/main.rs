@@ -9,9 +9,17 @@
 
 mod authority;
 mod binary;
+mod canary;
 mod delivery;
 mod door;
+#[path = "../../../sdk/plugin-host/tests/it/guest.rs"]
+#[expect(dead_code, reason = "what the tests of the host need beyond this")]
+mod guest;
 mod harness;
 mod spool_command;
+mod process;
+mod processors;
 mod tls;
 mod way;
+#[path = "../../../sdk/plugin-host/tests/it/zoo.rs"]
+mod zoo;
