@@ -16,9 +16,9 @@ mod door;
 #[expect(dead_code, reason = "what the tests of the host need beyond this")]
 mod guest;
 mod harness;
-mod spool_command;
 mod process;
 mod processors;
+mod spool_command;
 mod tls;
 mod way;
 #[path = "../../../sdk/plugin-host/tests/it/zoo.rs"]
