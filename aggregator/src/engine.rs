@@ -8,7 +8,7 @@
 //! child. Who may ask is decided by a password that is new with every start of the parent; it is
 //! written, for the owner of the data alone, into `engine.json` ([`Access`]).
 //!
-//! [`library`] is the only module of this program that calls C.
+//! [`library`] is the only module that calls the engine.
 
 mod access;
 mod door;

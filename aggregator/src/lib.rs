@@ -13,6 +13,7 @@ pub mod import;
 pub mod ingest;
 pub mod manage;
 pub mod meaning;
+pub mod memory;
 pub mod metadata;
 pub mod pipeline;
 pub mod query;

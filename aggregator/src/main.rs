@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use petrel_aggregator::{
     config::{Config, ConfigError, Loaded},
-    manage, pipeline, telemetry,
+    manage, memory, pipeline, telemetry,
 };
 
 /// For wrong configuration and wrong usage, as BSD's sysexits has it.
@@ -108,6 +108,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(configured) => {
+            memory::bound_heaps();
             let (_, loaded) = configured.load()?;
             telemetry::start(&loaded.config.log_level);
             allow_descriptors();
