@@ -6,7 +6,10 @@
 pub fn bound_heaps() {
     const HEAPS: i32 = 2;
     #[cfg(target_env = "gnu")]
-    #[expect(unsafe_code, reason = "there is no safe way to set it, nor one to set it wrong")]
+    #[expect(
+        unsafe_code,
+        reason = "there is no safe way to set it, nor one to set it wrong"
+    )]
     // SAFETY: takes and returns numbers; called before any other thread is started.
     let _set = unsafe { libc::mallopt(libc::M_ARENA_MAX, HEAPS) };
 }
