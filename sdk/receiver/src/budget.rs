@@ -138,6 +138,11 @@ pub(crate) struct Share {
 }
 
 impl Share {
+    /// Whose it is.
+    pub(crate) fn tenant(&self) -> u32 {
+        self.tenant
+    }
+
     /// Makes sure that `bytes` more may be spent and takes `hoped` on top, or refuses at once:
     /// whoever waited here would hold a connection and what it has sent so far.
     pub(crate) fn reserve(&mut self, bytes: usize, hoped: usize) -> Result<(), Refused> {

@@ -32,6 +32,7 @@ mod routes;
 mod serve;
 mod status;
 mod tls;
+mod turns;
 mod unpack;
 
 pub use answer::{Receipt, Refused};

@@ -10,13 +10,13 @@ use axum::{
 };
 use http::{Extensions, HeaderMap};
 use petrel_wire::{BatchId, Signal};
-use tokio::sync::Semaphore;
 
 use crate::{
     Door, Head, Receipt, ReceiverConfig, Refused,
     budget::{Budget, Share},
     foreign::{self, Protocol},
     grpc, health, http as otlp_http,
+    turns::Turns,
     unpack::Packed,
 };
 
@@ -32,7 +32,7 @@ pub fn router<D: Door>(door: D, config: ReceiverConfig) -> Router {
     let shared = Arc::new(Shared {
         door,
         budget: Budget::new(config.budget_bytes),
-        opening: Semaphore::new(threads.max(2)),
+        opening: Turns::new(threads.max(2)),
         config,
     });
     let mut router = Router::new()
@@ -69,7 +69,7 @@ pub(crate) struct Shared<D> {
     pub(crate) config: ReceiverConfig,
     pub(crate) budget: Budget,
     /// How many bodies are opened at once on threads of their own; each may hold an 8 MiB window.
-    opening: Semaphore,
+    opening: Turns,
 }
 
 impl<D: Door> Shared<D> {
@@ -104,7 +104,8 @@ impl<D: Door> Shared<D> {
         if bytes <= SMALL_BYTES {
             return Ok((open(&mut share)?, share));
         }
-        let _turn = self.opening.acquire().await.map_err(|_| closing())?;
+        let turn = self.opening.take(share.tenant()).await;
+        let _turn = turn.ok_or_else(closing)?;
         tokio::task::spawn_blocking(move || Ok((open(&mut share)?, share)))
             .await
             .map_err(|_| closing())?
