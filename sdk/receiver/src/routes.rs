@@ -78,11 +78,12 @@ impl<D: Door> Shared<D> {
         &self,
         head: &Head,
         packed: Packed,
-        share: Share,
+        mut share: Share,
         permit: &mut Option<D::Permit>,
     ) -> Result<Receipt, Refused> {
         let limits = self.config.limits;
         let bytes = packed.body.len();
+        packed.reserve(&limits, &mut share)?;
         let open = move |share: &mut Share| packed.open(&limits, share);
         // The share lives until the answer: what was opened stays in memory as long as that.
         let (arrival, mut share) = self.opened(bytes, share, open).await?;

@@ -1,7 +1,7 @@
 //! From the bytes of a body to an [`Arrival`]: unpacking, checking, comparing with its identity.
 
 use bytes::Bytes;
-use petrel_wire::{Batch, BatchId, Limits, Sealed, Signal};
+use petrel_wire::{Batch, BatchId, Limits, Sealed, Signal, zstd_content_bytes};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{
@@ -28,6 +28,19 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
+    /// Makes sure of the memory that opening it will take, as far as that is known beforehand: who
+    /// waits for a turn only to be refused has waited for nothing.
+    pub(crate) fn reserve(&self, limits: &Limits, share: &mut Share) -> Result<(), Refused> {
+        let content = match self.coding {
+            Coding::Zstd => zstd_content_bytes(&self.body),
+            _ => None,
+        };
+        match content {
+            Some(bytes) if bytes <= limits.request_bytes => share.reserve(bytes, 0),
+            _ => Ok(()), // opening it says what is wrong with it
+        }
+    }
+
     /// Opens it. Takes the thread for as long as that takes.
     pub(crate) fn open(self, limits: &Limits, share: &mut Share) -> Result<Arrival, Refused> {
         if let Some(id) = &self.id {
@@ -81,5 +94,39 @@ impl Packed {
             )));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Budget;
+
+    fn packed(content_bytes: usize) -> Packed {
+        Packed {
+            signal: Signal::Traces,
+            form: Form::Protobuf,
+            coding: Coding::Zstd,
+            id: None,
+            body: zstd::bulk::compress(&vec![0; content_bytes], 1)
+                .unwrap()
+                .into(),
+        }
+    }
+
+    #[test]
+    fn a_body_that_says_how_long_its_content_is_is_refused_before_it_waits_for_a_turn() {
+        let (budget, limits) = (Budget::new(100 << 10), Limits::default());
+        let mut other = budget.share(1);
+        other.grow(60 << 10).unwrap();
+        let mut share = budget.share(1);
+        let refused = packed(64 << 10).reserve(&limits, &mut share);
+        assert!(matches!(refused, Err(Refused::Busy { .. })), "{refused:?}");
+        packed(32 << 10).reserve(&limits, &mut share).unwrap();
+        let full = budget.share(1).grow(9 << 10);
+        assert!(
+            full.is_err(),
+            "what was reserved is there when its turn comes"
+        );
     }
 }
