@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::Refused;
+use crate::{Refused, appointments::Appointments};
 
 /// A tenant that has asked for nothing this long has nothing kept free for it.
 const LATELY: Duration = Duration::from_secs(10);
@@ -35,6 +35,7 @@ struct Books {
 struct Tenant {
     used: usize,
     asked: Instant,
+    appointments: Appointments,
 }
 
 /// Why there is nothing for a tenant now.
@@ -64,8 +65,20 @@ impl Budget {
         }
     }
 
-    fn take(&self, tenant: u32, bytes: usize) -> Result<(), Short> {
-        self.lock().take(tenant, bytes, self.total, Instant::now())
+    /// Takes `bytes`, which are the `first` of a request or some more; or says when to come again.
+    fn take(&self, tenant: u32, bytes: usize, first: bool) -> Result<(), (Short, Duration)> {
+        let now = Instant::now();
+        let mut books = self.lock();
+        let taken = books.take(tenant, bytes, self.total, now);
+        let Some(tenant) = books.tenants.get_mut(&tenant) else {
+            return Ok(()); // whoever has asked is known
+        };
+        match taken {
+            Ok(()) if first => tenant.appointments.take(now),
+            Ok(()) => {}
+            Err(short) => return Err((short, tenant.appointments.refuse(now))),
+        }
+        Ok(())
     }
 
     fn give_back(&self, tenant: u32, bytes: usize) {
@@ -84,6 +97,7 @@ impl Books {
         let mine = self.tenants.entry(tenant).or_insert(Tenant {
             used: 0,
             asked: now,
+            appointments: Appointments::new(now),
         });
         mine.asked = now;
         let mine = mine.used + bytes;
@@ -160,15 +174,18 @@ impl Share {
         let more = need.saturating_sub(self.held);
         if more > 0 {
             self.budget
-                .take(self.tenant, more)
-                .map_err(|short| match short {
-                    Short::Everything => {
-                        Refused::busy("too many requests are in memory; send this one again")
-                    }
-                    Short::OwnPart => Refused::throttled(
-                        "this project has more requests in memory than its part, and others wait; \
-                         send this one again",
-                    ),
+                .take(self.tenant, more, self.held == 0)
+                .map_err(|(short, after)| match short {
+                    Short::Everything => Refused::Busy {
+                        after,
+                        reason: "too many requests are in memory; send this one again".into(),
+                    },
+                    Short::OwnPart => Refused::Throttled {
+                        after,
+                        reason: "this project has more requests in memory than its part, and \
+                                 others wait; send this one again"
+                            .into(),
+                    },
                 })?;
             self.held = need;
         }

@@ -18,6 +18,7 @@
 //! It never looks inside a batch beyond checking it, and knows neither tokens nor projects.
 
 mod answer;
+mod appointments;
 mod body;
 mod budget;
 mod config;
