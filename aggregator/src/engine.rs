@@ -55,6 +55,8 @@ pub fn run(args: &EngineArgs) -> Result<(), EngineError> {
             source: source.into(),
         }
     })?;
+    // Those who wait at the door come first. It is inherited by every thread of the engine.
+    let _nice = rustix::process::nice(crate::store::LESS);
     let access = Access::read(&args.access)?;
     if rustix::process::getppid()
         .map(rustix::process::Pid::as_raw_nonzero)

@@ -1,7 +1,7 @@
 //! The store: cuts out of the journal, blocks into ClickHouse, cuts settled.
 //!
 //! A cut is a durable group of journal entries that comes back with the same id until it is
-//! settled. Carriers take one each, build its [`Block`]s on a blocking thread, insert them, several
+//! settled. Carriers take one each, build its [`Block`]s aside, insert them, several
 //! at a time, and settle the cut when the last one is acknowledged. Whatever fails is repeated for
 //! ever with the same bytes under the same token, across restarts, so that each block is stored
 //! once. An entry that the store will never take, after several answers that say so, is set aside
@@ -11,6 +11,7 @@
 //! have built.
 
 mod appetite;
+mod aside;
 mod carrier;
 mod dead;
 mod pieces;
@@ -29,9 +30,11 @@ use tracing::{error, info, warn};
 use crate::clickhouse::{ClickHouse, Reader, Schema, StartError, Trouble, Writer, migrate};
 use crate::config::Config;
 
+pub(crate) use aside::LESS;
 pub use pulse::Pulse;
 pub use stats::StoreStats;
 
+use aside::Aside;
 use carrier::{Backoff, Carrier};
 use dead::DeadLetters;
 use pulse::Owed;
@@ -76,6 +79,7 @@ impl Store {
             DeadLetters::new(config.data_dir.join("dead"), clock),
             Arc::clone(&stats),
             pulse.clone(),
+            Aside::new(CARRIERS),
         );
         let (owner, schema) = (clickhouse.owner(), Schema::of(config));
         let waits_for_schema = pulse.owe();

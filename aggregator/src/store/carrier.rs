@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::appetite::Appetite;
+use super::aside::Aside;
 use super::dead::{DeadLetters, Verdict};
 use super::describe;
 use super::pieces::{Entries, Load, Piece, pieces};
@@ -40,6 +41,7 @@ pub(super) struct Carrier {
     stats: std::sync::Arc<StoreStats>,
     pulse: Pulse,
     appetite: Appetite,
+    aside: Aside,
 }
 
 /// The block will never be taken.
@@ -63,6 +65,7 @@ impl Carrier {
         dead: DeadLetters,
         stats: std::sync::Arc<StoreStats>,
         pulse: Pulse,
+        aside: Aside,
     ) -> Self {
         Self {
             journal,
@@ -71,6 +74,7 @@ impl Carrier {
             stats,
             pulse,
             appetite: Appetite::default(),
+            aside,
         }
     }
 
@@ -249,14 +253,14 @@ impl Carrier {
         true
     }
 
-    /// Encodes on a blocking thread. Entries that cannot be are set aside.
+    /// Encodes aside. Entries that cannot be are set aside.
     async fn build(&self, piece: &Piece) -> (Vec<Load>, Displacements) {
         let (mut loads, mut displaced) = (Vec::new(), Displacements::new());
         let mut waiting = vec![piece.clone()];
         while let Some(piece) = waiting.pop() {
             let work = piece.clone();
             let _step = self.pulse.step(LONGEST_STEP);
-            match tokio::task::spawn_blocking(move || work.build()).await {
+            match self.aside.run(move || work.build()).await {
                 Ok(built) => {
                     loads.extend(built.loads);
                     for (whose, items) in built.displaced {
