@@ -118,6 +118,7 @@ bench-outage: release
 
 bench-herd: release
 	target/release/load herd
+	target/release/load herd --same-instant true
 
 release: prepare-test $(ENGINE) $(UI_STAMP)
 	cargo build --release --locked --workspace --bins

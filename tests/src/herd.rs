@@ -2,8 +2,8 @@
 //!
 //! Each agent is a task with a connection of its own, an identity and sealed batches under
 //! contiguous numbers. It sends one batch at a time, takes an echo of its id as the only
-//! acknowledgement, and after a refusal waits as agents do: at least what `Retry-After` says, at
-//! least a random part of a back-off that doubles. The three projects are of very different size,
+//! acknowledgement, and after a refusal waits as agents do: what `Retry-After` says, and on top of
+//! it a random part of a back-off that doubles. The three projects are of very different size,
 //! so that one of them could crowd the others out.
 
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub const PARTS: [usize; 3] = [80, 15, 5];
 const BODIES: usize = 64;
 /// What agents do without a word from their peer: `agent/src/forward/backoff.rs`.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// When agents that reach nobody look again, by the same file.
+const UNREACHED: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 /// An answer that takes longer is a broken connection.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -38,6 +40,9 @@ pub struct HerdOptions {
     pub batches: usize,
     /// Spans of a batch.
     pub spans: usize,
+    /// Whether all connect in the same instant. Agents that have found nobody do not: each looks
+    /// again when its own pause is over.
+    pub same_instant: bool,
 }
 
 impl Default for HerdOptions {
@@ -46,6 +51,7 @@ impl Default for HerdOptions {
             agents: 10_000,
             batches: 3,
             spans: 200,
+            same_instant: false,
         }
     }
 }
@@ -84,8 +90,15 @@ pub struct Tally {
     refusals: Mutex<Vec<Duration>>,
     /// The same for acknowledgements.
     acknowledgements: Mutex<Vec<Duration>>,
-    /// Acknowledged by project when the first project had nothing left.
-    contended: Mutex<Option<[u64; 3]>>,
+    /// What each project got and was refused, second by second.
+    seconds: Mutex<Vec<Second>>,
+}
+
+/// A second of the run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Second {
+    acknowledged: [u64; 3],
+    refused: [u64; 3],
 }
 
 impl Tally {
@@ -99,9 +112,27 @@ impl Tally {
         std::array::from_fn(|project| self.acknowledged[project].load(Relaxed))
     }
 
-    /// What each project had got when the first of them had nothing left to send.
-    pub fn while_contended(&self) -> [u64; 3] {
-        lock(&self.contended).unwrap_or_else(|| self.by_project())
+    /// In percent, what each project got of all that was acknowledged in those seconds in which it
+    /// asked for more: some of it was refused. `None` for a project that always got what it asked for.
+    pub fn shares_when_refused(&self) -> [Option<u64>; 3] {
+        let seconds = lock(&self.seconds);
+        std::array::from_fn(|project| {
+            let hungry = seconds.iter().filter(|second| second.refused[project] > 0);
+            let (mine, all) = hungry.fold((0, 0), |(mine, all), second| {
+                let everybody: u64 = second.acknowledged.iter().sum();
+                (mine + second.acknowledged[project], all + everybody)
+            });
+            (all > 0).then(|| mine * 100 / all)
+        })
+    }
+
+    fn note(&self, since: Instant, count: impl FnOnce(&mut Second)) {
+        let mut seconds = lock(&self.seconds);
+        let now = usize::try_from(since.elapsed().as_secs()).unwrap_or(usize::MAX);
+        while seconds.len() <= now {
+            seconds.push(Second::default());
+        }
+        count(&mut seconds[now]);
     }
 
     /// How long after `start` each project had nothing left.
@@ -181,6 +212,7 @@ impl Herd {
             sizes[HerdOptions::project_of(agent)] += self.options.batches as u64;
             sizes
         });
+        let let_go = Instant::now();
         (0..self.options.agents)
             .map(|number| {
                 let project = HerdOptions::project_of(number);
@@ -190,6 +222,8 @@ impl Herd {
                     project,
                     size: sizes[project],
                     batches: self.options.batches,
+                    same_instant: self.options.same_instant,
+                    let_go,
                     port: self.port,
                     dsn: self.dsns[project].clone(),
                     bodies: Arc::clone(&self.bodies),
@@ -210,6 +244,8 @@ struct Agent {
     /// Batches of the whole project.
     size: u64,
     batches: usize,
+    same_instant: bool,
+    let_go: Instant,
     port: u16,
     dsn: String,
     bodies: Arc<Vec<(Bytes, u128)>>,
@@ -227,11 +263,17 @@ struct Answer {
 
 impl Agent {
     async fn run(mut self) {
+        if !self.same_instant {
+            let (least, most) = UNREACHED;
+            let pause = least + most.saturating_sub(least).mul_f64(self.fraction());
+            // Some had just begun to wait when the peer came back, some were about to look.
+            tokio::time::sleep(pause.mul_f64(self.fraction())).await;
+        }
         for seq in 1..=self.batches {
             let mut failures = 0;
             while let Err(floor) = self.send(seq).await {
                 failures += 1;
-                tokio::time::sleep(self.wait(failures).max(floor)).await;
+                tokio::time::sleep(floor + self.wait(failures)).await;
             }
         }
     }
@@ -241,7 +283,12 @@ impl Agent {
             .0
             .saturating_mul(1 << (failures - 1).min(16))
             .min(BACKOFF.1);
-        ceiling.mul_f64(self.ids.below(1 << 20) as f64 / f64::from(1 << 20))
+        ceiling.mul_f64(self.fraction())
+    }
+
+    /// Uniform between 0 and 1.
+    fn fraction(&mut self) -> f64 {
+        self.ids.below(1 << 20) as f64 / f64::from(1 << 20)
     }
 
     /// Sends one batch; otherwise says how long to wait at least.
@@ -265,10 +312,10 @@ impl Agent {
                 took,
             ) => {
                 lock(&tally.acknowledgements).push(took);
+                tally.note(self.let_go, |second| second.acknowledged[self.project] += 1);
                 let done = tally.acknowledged[self.project].fetch_add(1, Relaxed) + 1;
                 if done == self.size {
                     lock(&tally.finished)[self.project] = Some(Instant::now());
-                    lock(&tally.contended).get_or_insert_with(|| tally.by_project());
                 }
                 Ok(())
             }
@@ -282,6 +329,7 @@ impl Agent {
             ) => {
                 lock(&tally.refusals).push(took);
                 tally.refused[self.project].fetch_add(1, Relaxed);
+                tally.note(self.let_go, |second| second.refused[self.project] += 1);
                 match status {
                     429 => tally.throttled.fetch_add(1, Relaxed),
                     503 => tally.busy.fetch_add(1, Relaxed),

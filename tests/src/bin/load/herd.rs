@@ -1,7 +1,7 @@
 //! What the aggregator bears: `load herd`.
 //!
-//! That many agents come back to one aggregator at once, each with a connection and a backlog of its
-//! own ([`petrel_tests::herd`]). Every batch must be acknowledged and stored once, and the backlog
+//! That many agents come back to one aggregator, each with a connection and a backlog of its own
+//! ([`petrel_tests::herd`]): as agents do that look for it every few seconds, or all in one instant. Every batch must be acknowledged and stored once, and the backlog
 //! must shrink in every five seconds, or the run fails.
 
 use std::process::Command;
@@ -52,8 +52,13 @@ async fn stampede(options: HerdOptions) -> anyhow::Result<()> {
     let idle = central.running().resident_bytes()?;
     let herd = Herd::gather(options, central.http_port, &projects)?;
     say(&format!(
-        "{} agents, {} batches of {} spans each ({} bytes packed); projects have {:?} % of the agents",
+        "{} agents{}, {} batches of {} spans each ({} bytes packed); projects have {:?} % of the agents",
         options.agents,
+        if options.same_instant {
+            " in the same instant"
+        } else {
+            ""
+        },
         options.batches,
         options.spans,
         herd.packed_bytes(),
@@ -94,9 +99,6 @@ async fn stampede(options: HerdOptions) -> anyhow::Result<()> {
     let took = started.elapsed();
     let peak = central.running().peak_resident_bytes()?;
     let (refused, stored) = (tally.latencies(0.5), tally.latencies(0.99));
-    let shares = tally.while_contended();
-    let all: u64 = shares.iter().sum();
-    let percent = shares.map(|share| share * 100 / all.max(1));
     say(&format!(
         "drained in {:.1} s, {:.0} batches/s; {} connections",
         took.as_secs_f64(),
@@ -116,10 +118,18 @@ async fn stampede(options: HerdOptions) -> anyhow::Result<()> {
             .map(|refused| refused.load(Relaxed))
     ));
     say(&format!(
-        "shares until the first project was done: {percent:?} % (target: 16 % or more each)"
+        "in the seconds in which something of a project was refused, it got {} of what was acknowledged (target: 16 % or more each)",
+        tally
+            .shares_when_refused()
+            .map(
+                |share| share.map_or("(never refused)".to_owned(), |percent| format!(
+                    "{percent} %"
+                ))
+            )
+            .join(", ")
     ));
     say(&format!(
-        "RSS: {} MiB idle, {} MiB peak (target 256 MiB)",
+        "RSS: {} MiB idle, {} MiB peak",
         idle >> 20,
         peak >> 20
     ));

@@ -4,7 +4,7 @@
 //! load agent  [--spans N] [--per-request N] [--peer PATH]
 //! load ingest [--items N] [--only spans|large-spans|logs|points|baseline]
 //! load outage [--rate N] [--seconds N]
-//! load herd   [--agents N] [--batches N] [--spans N]
+//! load herd   [--agents N] [--batches N] [--spans N] [--same-instant true|false]
 //! ```
 
 mod agent;
@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use petrel_tests::herd::HerdOptions;
 
-const USAGE: &str = "usage: load agent [--spans N] [--per-request N] [--peer PATH]\n       load ingest [--items N] [--only spans|large-spans|logs|points|baseline]\n       load outage [--rate N] [--seconds N]\n       load herd [--agents N] [--batches N] [--spans N]";
+const USAGE: &str = "usage: load agent [--spans N] [--per-request N] [--peer PATH]\n       load ingest [--items N] [--only spans|large-spans|logs|points|baseline]\n       load outage [--rate N] [--seconds N]\n       load herd [--agents N] [--batches N] [--spans N] [--same-instant true|false]";
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -65,6 +65,7 @@ fn main() -> anyhow::Result<()> {
                     "--agents" => options.agents = value.parse()?,
                     "--batches" => options.batches = value.parse()?,
                     "--spans" => options.spans = value.parse()?,
+                    "--same-instant" => options.same_instant = value.parse()?,
                     _ => anyhow::bail!("unknown argument {name}\n{USAGE}"),
                 }
             }
