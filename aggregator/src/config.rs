@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use petrel_plugin_host::ProcessorConfig;
 use petrel_spool::ProjectId;
 use petrel_wire::Token;
 
@@ -50,6 +51,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// What each project may send (`limits`, `projects[].limits`).
     pub limits: Limits,
+    /// What data without identity goes through before it is written down, in order.
+    pub processors: Vec<Processor>,
     /// Lowest level that is logged (`logging.level`), as `tracing` filters spell it.
     pub log_level: String,
 }
@@ -212,6 +215,15 @@ pub struct Limit {
     pub attribute_keys_per_hour: Option<u64>,
 }
 
+/// `processors[]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Processor {
+    /// As in an agent.
+    pub config: ProcessorConfig,
+    /// Whose data it processes; empty for everybody's.
+    pub projects: Vec<ProjectId>,
+}
+
 /// `limits`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -264,6 +276,7 @@ impl Default for Config {
             ch_schema: ChSchema::default(),
             ingest: Ingest::default(),
             limits: Limits::default(),
+            processors: Vec::new(),
             log_level: "info".to_owned(),
         }
     }

@@ -1,7 +1,7 @@
 //! Ingest: what stands behind the aggregator's door.
 //!
-//! A request is admitted for the project whose DSN it shows, sealed if its sender has not done so,
-//! and appended to the journal; the `Spooled` that comes back is the answer's receipt. Whether
+//! A request is admitted for the project whose DSN it shows, processed and sealed if its sender has
+//! not done so, and appended to the journal; the `Spooled` that comes back is the answer's receipt. Whether
 //! ClickHouse is up does not matter here: the journal takes what comes until it is full.
 
 use std::sync::Arc;
@@ -25,6 +25,7 @@ pub use recent::{Recent, RecentArrival};
 pub use sharing::Sharing;
 
 use crate::auth::{Auth, Directory, Scope};
+use crate::processors::{Processed, Processors};
 
 use full::Full;
 
@@ -47,6 +48,7 @@ struct Shared<D> {
     full: Full,
     sharing: Option<Sharing>,
     limits: Limits,
+    processors: Processors,
 }
 
 impl<D> Clone for Ingest<D> {
@@ -66,6 +68,7 @@ impl<D: Directory> Ingest<D> {
         clock: Arc<dyn Clock>,
         recent: Recent,
         limits: Limits,
+        processors: Processors,
         sharing: Option<Sharing>,
     ) -> Self {
         Self {
@@ -78,6 +81,7 @@ impl<D: Directory> Ingest<D> {
                 full: Full::default(),
                 sharing,
                 limits,
+                processors,
             }),
         }
     }
@@ -92,6 +96,11 @@ impl<D: Directory> Ingest<D> {
         &self.shared.limits
     }
 
+    /// What data without identity goes through.
+    pub fn processors(&self) -> &Processors {
+        &self.shared.processors
+    }
+
     /// Whether the journal has just refused for want of room.
     pub fn is_full(&self) -> bool {
         let shared = &self.shared;
@@ -102,6 +111,31 @@ impl<D: Directory> Ingest<D> {
     /// Who may come in.
     pub fn auth(&self) -> &Auth<D> {
         &self.shared.auth
+    }
+
+    /// What processors leave of an arrival; `None` if that is nothing. A sealed batch stays what its
+    /// name says that it is.
+    async fn processed(
+        &self,
+        scope: Scope,
+        head: &Head,
+        arrival: Arrival,
+    ) -> Result<Option<Arrival>, Refused> {
+        let Arrival::Bare(batch) = arrival else {
+            return Ok(Some(arrival));
+        };
+        let processors = &self.shared.processors;
+        match processors.process(scope.project(), batch).await {
+            Ok(Processed::Kept(batch)) => Ok(Some(Arrival::Bare(batch))),
+            Ok(Processed::Dropped(items)) => {
+                debug!(signal = %head.signal, items, "processors dropped all items of a batch");
+                Ok(None)
+            }
+            Err(refused) => {
+                self.note(scope, head, Seen::nothing(head), Some(&refused));
+                Err(refused)
+            }
+        }
     }
 
     fn note(&self, scope: Scope, head: &Head, seen: Seen, refused: Option<&Refused>) {
@@ -141,10 +175,20 @@ impl<D: Directory> Door for Ingest<D> {
         head: &Head,
         arrival: Arrival,
     ) -> Result<Receipt, Refused> {
+        // A project pays for what it sends, whatever processors leave of it.
+        let sent = (
+            arrival.batch().bytes().len() as u64,
+            arrival.batch().items(),
+        );
+        let (limits, wall) = (&self.shared.limits, self.shared.clock.wall().0);
+        let Some(arrival) = self.processed(scope, head, arrival).await? else {
+            limits.pay(scope.project(), sent.0, sent.1.into());
+            self.shared.counters.accepted(head, 0, 0, false);
+            return Ok(Receipt::dropped(sent.1.into()));
+        };
         let seen = Seen::of(&arrival);
         let (signal, transport) = (head.signal, head.transport);
         let (items, bytes) = (seen.items, arrival.batch().bytes().len());
-        let (limits, wall) = (&self.shared.limits, self.shared.clock.wall().0);
         let looked = limits.look(scope.project(), arrival.batch(), wall / 1_000_000_000);
         if let Err(refused) = looked {
             self.note(scope, head, seen, Some(&refused));
@@ -184,7 +228,7 @@ impl<D: Directory> Door for Ingest<D> {
                 let known = spooled.seen_before();
                 self.shared.counters.accepted(head, items, bytes, known);
                 if !known {
-                    limits.pay(scope.project(), bytes as u64, items);
+                    limits.pay(scope.project(), sent.0, sent.1.into());
                 }
                 debug!(
                     batch.id = %spooled.id(), %signal, transport = transport.name(),

@@ -16,6 +16,7 @@ pub mod meaning;
 pub mod memory;
 pub mod metadata;
 pub mod pipeline;
+pub mod processors;
 pub mod query;
 pub mod rows;
 pub mod shutdown;

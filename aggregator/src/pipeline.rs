@@ -1,7 +1,7 @@
 //! Which stage feeds which. This file knows everybody and keeps no state.
 //!
 //! ```text
-//! listeners -> receiver -> ingest -> journal -> store -> reader -> api -> ui
+//! listeners -> receiver -> processors -> ingest -> journal -> store -> reader -> api -> ui
 //! ```
 
 use std::io;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use petrel_receiver::{ReceiverConfig, ServeConfig, Tls};
+use petrel_receiver::{ReceiverConfig, ServeConfig, Tls, Turns};
 use petrel_spool::{ProjectId, Spool, SpoolConfig, SpoolError, WhenFull};
 use petrel_wire::{Clock, Limits, SystemClock, Token};
 use tokio::net::{TcpListener, TcpSocket};
@@ -24,6 +24,7 @@ use crate::auth::{Auth, Directory, DirectoryError};
 use crate::config::{Config, Ingest as Bounds, ListenAddr, Listener};
 use crate::ingest::{self, Ingest, Recent, Sharing};
 use crate::metadata::{Database, Metadata};
+use crate::processors::Processors;
 use crate::span_log::SpanLog;
 use crate::store::Store;
 use crate::{shutdown, telemetry, zipkin_port};
@@ -70,6 +71,8 @@ pub async fn run(
         http: http_listener.local_addr()?,
     };
 
+    let turns = Turns::of_this_machine();
+    let processors = load_processors(&config, turns.clone()).await?;
     let metadata = Metadata::open(&Database::of(&config), Arc::clone(&clock)).await?;
     metadata.upsert_projects(&config.projects).await?;
     metadata.upsert_users(&config.users).await?;
@@ -103,6 +106,7 @@ pub async fn run(
         Arc::clone(&clock),
         recent.clone(),
         ingest::Limits::new(config.limits.clone()),
+        processors,
         sharing,
     );
     let state = ApiState::new(
@@ -113,9 +117,10 @@ pub async fn run(
         Arc::clone(&clock),
     );
     let router = Router::new()
-        .merge(petrel_receiver::router(
+        .merge(petrel_receiver::router_in_turns(
             ingest.clone(),
             receiving(&config.ingest),
+            turns,
         ))
         .merge(telemetry::routes(telemetry::Watched {
             ingest,
@@ -204,12 +209,25 @@ pub(crate) async fn open_journal(
         .map_err(|_| SpoolError::Closed)?
 }
 
+/// Compiling takes its time: not on a thread of the runtime.
+async fn load_processors(config: &Config, turns: Turns) -> anyhow::Result<Processors> {
+    let (processors, limits) = (config.processors.clone(), limits(&config.ingest));
+    let cache = Some(config.data_dir.join("compiled"));
+    let load = move || Processors::load(&processors, cache, limits, turns);
+    let loaded = tokio::task::spawn_blocking(load).await?;
+    loaded.context("cannot load the processors")
+}
+
+fn limits(bounds: &Bounds) -> Limits {
+    Limits {
+        request_bytes: usize::try_from(bounds.max_request_bytes).unwrap_or(usize::MAX),
+        ..Limits::default()
+    }
+}
+
 fn receiving(bounds: &Bounds) -> ReceiverConfig {
     ReceiverConfig {
-        limits: Limits {
-            request_bytes: usize::try_from(bounds.max_request_bytes).unwrap_or(usize::MAX),
-            ..Limits::default()
-        },
+        limits: limits(bounds),
         budget_bytes: bounds.memory_bytes,
         cors: true,
         ..ReceiverConfig::default()

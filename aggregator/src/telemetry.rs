@@ -24,8 +24,9 @@ use crate::store::Store;
 /// they are plain. Does nothing when something has started it already.
 pub fn start(level: &str) {
     // What is chatty and not ours speaks from a warning on.
-    let ours =
-        format!("warn,petrel_aggregator={level},petrel_receiver={level},petrel_spool={level}");
+    let ours = format!(
+        "warn,petrel_aggregator={level},petrel_plugin_host={level},petrel_receiver={level},petrel_spool={level}"
+    );
     let filter = config::environment("RUST_LOG").unwrap_or(ours);
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
@@ -95,6 +96,7 @@ async fn health(watched: Watched) -> impl IntoResponse {
     if watched.ingest.is_full() {
         reasons.push("the journal is full; senders are told to come again".to_owned());
     }
+    reasons.extend(watched.ingest.processors().troubles());
     if watched.metadata.ping().await.is_err() {
         reasons.push("the metadata database is away".to_owned());
     }
@@ -115,6 +117,7 @@ fn metrics(watched: &Watched) -> impl IntoResponse + use<> {
     let mut text = String::new();
     watched.ingest.counters().render(&mut text);
     watched.ingest.limits().render(&mut text);
+    watched.ingest.processors().render(&mut text);
     journal_metrics(&watched.journal, watched.clock.as_ref(), &mut text);
     watched.store.metrics(&mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)

@@ -7,7 +7,7 @@ use jiff::{Timestamp, civil::Weekday, tz::TimeZone};
 use petrel_wire::UnixNanos;
 
 use super::section::Section;
-use super::values::size;
+use petrel_plugin_host::written::size;
 
 /// Slower than this, peers take a body for stuck.
 const SLOWEST: u64 = 4 << 10;

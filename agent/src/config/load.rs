@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use petrel_plugin_host::{OnError, PluginLimits, ProcessorConfig};
+use petrel_plugin_host::ProcessorConfig;
+use petrel_plugin_host::written::{self, duration, size};
 use petrel_spool::WhenFull;
 use petrel_wire::{BatchId, Dsn};
 
 use super::proxy::Choice;
 use super::section::{Problems, Section};
-use super::values::{count, duration, json, size};
+use super::values::count;
 use super::{
     BaseUrl, Compression, Config, ConfigError, Endpoint, Environment, Forward, Tls, bandwidth, yaml,
 };
@@ -165,102 +166,13 @@ fn receive(otlp: &Section<'_>, config: &mut Config) {
 }
 
 fn processors(root: &Section<'_>, beside: &Path) -> Vec<ProcessorConfig> {
-    let mut chain = Vec::<ProcessorConfig>::new();
+    let mut chain = Vec::new();
     for section in root.sections("processors") {
-        let name = section.text("name");
-        let plugin = section.text("plugin");
-        let sha256 = section.text("sha256");
-        let is_digest =
-            |pin: &String| pin.len() == 64 && pin.bytes().all(|b| b.is_ascii_hexdigit());
-        if sha256.as_ref().is_some_and(|pin| !is_digest(pin)) {
-            section.problem(
-                "sha256",
-                "must be 64 hex digits; `petrel plugin inspect` shows them",
-            );
-        }
-        let on_error = section.choice(
-            "on_error",
-            &[
-                ("closed", OnError::Closed),
-                ("open", OnError::Open),
-                ("drop", OnError::Drop),
-                ("strip", OnError::Strip),
-            ],
-        );
-        let i_accept_unredacted = section
-            .choice("i_accept_unredacted", &[("true", true), ("false", false)])
-            .unwrap_or(false);
-        let config = section
-            .node("config")
-            .map_or_else(|| serde_json::json!({}), json);
-        if !config.is_object() {
-            section.problem("config", "expected a section with the processor's own keys");
-        }
-        let limits = section
-            .section("limits")
-            .map_or_else(PluginLimits::default, plugin_limits);
-        let name = match (name, &plugin) {
-            (Some(name), _) => name,
-            (None, Some(plugin)) => stem(plugin),
-            (None, None) => String::new(),
-        };
-        if chain.iter().any(|other| other.name == name) {
-            let what = format!("{name:?} is the name of another processor already");
-            section.problem("name", what);
-        }
-        match plugin {
-            Some(plugin) => {
-                let plugin = beside.join(plugin);
-                if !plugin.is_file() {
-                    section.problem("plugin", format!("no file {}", plugin.display()));
-                }
-                chain.push(ProcessorConfig {
-                    name,
-                    plugin,
-                    sha256,
-                    on_error,
-                    i_accept_unredacted,
-                    config,
-                    limits,
-                });
-            }
-            None => section.problem("plugin", "missing; name the component file, *.wasm"),
-        }
+        let next = written::processor(&section, beside, &chain);
+        chain.extend(next);
         section.finish();
     }
     chain
-}
-
-fn stem(plugin: &str) -> String {
-    let stem = Path::new(plugin).file_stem().unwrap_or_default();
-    stem.to_string_lossy().into_owned()
-}
-
-fn plugin_limits(section: Section<'_>) -> PluginLimits {
-    let mut limits = PluginLimits::default();
-    if let Some(bytes) = section.parsed("memory_bytes", size) {
-        match usize::try_from(bytes) {
-            Ok(bytes) if (1 << 20..=1 << 30).contains(&bytes) => limits.memory_bytes = bytes,
-            _ => section.problem("memory_bytes", "must be between 1MiB and 1GiB"),
-        }
-    }
-    if let Some(call) = section.parsed("call", duration) {
-        limits.call = call;
-    }
-    if let Some(per_row) = section.parsed("per_row", duration) {
-        limits.per_row = per_row;
-    }
-    if let Some(bytes) = section.parsed("component_bytes", size) {
-        limits.component_bytes = bytes;
-    }
-    if let Some(bytes) = section.parsed("added_bytes", size) {
-        match usize::try_from(bytes) {
-            Ok(bytes) if bytes <= 64 << 20 => limits.added_bytes = bytes,
-            _ => section.problem("added_bytes", "must be at most 64MiB"),
-        }
-    }
-    section.finish();
-    limits
 }
 
 fn spool(section: &Section<'_>, config: &mut Config) {

@@ -4,6 +4,10 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use petrel_plugin_host::written::Keys;
+use serde_json::Value;
+
+use super::values::json;
 use super::yaml::{Entry, Kind, Node};
 
 /// Something that keeps the file from being used.
@@ -215,6 +219,32 @@ impl<'a> Section<'a> {
 
     fn problem_at(&self, entry: &Entry, what: String) {
         self.problems.add(entry.line, self.key(&entry.key), what);
+    }
+}
+
+impl Keys for Section<'_> {
+    fn parsed<T>(
+        &self,
+        key: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        Section::parsed(self, key, parse)
+    }
+
+    fn below(&self, key: &'static str) -> Option<Self> {
+        self.section(key)
+    }
+
+    fn json(&self, key: &'static str) -> Option<Value> {
+        self.node(key).map(json)
+    }
+
+    fn complain(&self, key: &'static str, what: String) {
+        self.problem(key, what);
+    }
+
+    fn done(self) {
+        self.finish();
     }
 }
 

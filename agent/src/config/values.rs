@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
-use std::time::Duration;
 
-use serde_json::{Map, Number, Value};
+use petrel_plugin_host::written::plain;
+use serde_json::{Map, Value};
 
 use super::yaml::{Kind, Node};
 
@@ -127,48 +127,6 @@ impl BaseUrl {
     }
 }
 
-/// Reads `30s`, `5m`, `250ms`, `20us`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let expected = || format!("{text:?} is not a duration; write it like \"30s\" or \"250ms\"");
-    let text = text.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .ok_or_else(expected)?;
-    let (number, unit) = text.split_at(digits);
-    let number: u32 = number.parse().map_err(|_| expected())?;
-    let unit = match unit.trim() {
-        "us" => Duration::from_micros(1),
-        "ms" => Duration::from_millis(1),
-        "s" => Duration::from_secs(1),
-        "m" => Duration::from_secs(60),
-        "h" => Duration::from_secs(3600),
-        _ => return Err(expected()),
-    };
-    Ok(unit * number)
-}
-
-/// Reads `2GiB`, `512MiB`, `64KiB` or a number of bytes.
-pub(super) fn size(text: &str) -> Result<u64, String> {
-    let expected = || format!("{text:?} isn't a size; write \"2GiB\" or 2147483648");
-    let text = text.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| expected())?;
-    let shift = match unit.trim() {
-        "" | "B" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
-        _ => return Err(expected()),
-    };
-    number
-        .checked_mul(1 << shift)
-        .ok_or_else(|| format!("{text:?} is larger than any disk"))
-}
-
 /// A count between bounds.
 pub(super) fn count(text: &str, least: usize, most: usize) -> Result<usize, String> {
     text.trim()
@@ -191,21 +149,4 @@ pub(super) fn json(node: &Node) -> Value {
         Kind::Scalar { text, quoted: true } => Value::String(text.clone()),
         Kind::Scalar { text, .. } => plain(text),
     }
-}
-
-fn plain(text: &str) -> Value {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
-    }
-    let number = text
-        .starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
-        .then(|| {
-            let whole = text.parse::<i64>().map(Number::from).ok();
-            whole.or_else(|| text.parse::<f64>().ok().and_then(Number::from_f64))
-        })
-        .flatten();
-    number.map_or_else(|| Value::String(text.to_owned()), Value::Number)
 }

@@ -1,14 +1,16 @@
 //! From the tree to [`Config`]: one function a section.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use petrel_plugin_host::written;
 use petrel_spool::ProjectId;
 use petrel_wire::Token;
 
 use super::{
     ChSchema, ClickHouse, Cluster, Config, ConfigError, Ingest, Limit, ListenAddr, Listener,
-    Loaded, Postgres, Project, ProjectTtl, Secret, Table, TlsFiles, Ttl, User, ZipkinPort,
+    Loaded, Postgres, Processor, Project, ProjectTtl, Secret, Table, TlsFiles, Ttl, User,
+    ZipkinPort,
     expand::expand,
     section::{Findings, Section},
     servers::{ServerDsn, host_and_port, http_url, site_url},
@@ -26,7 +28,8 @@ pub(super) fn load(
     match yaml::parse(&expand(text, environment)) {
         Ok(root) => {
             if let Some(root) = Section::of(&root, String::new(), &findings) {
-                config = read(&root);
+                let beside = Path::new(file).parent().unwrap_or(Path::new(""));
+                config = read(&root, beside);
                 root.finish();
             }
         }
@@ -47,7 +50,7 @@ pub(super) fn load(
     Err(ConfigError::Invalid(findings.problems))
 }
 
-fn read(root: &Section<'_>) -> Config {
+fn read(root: &Section<'_>, beside: &Path) -> Config {
     let mut config = Config::default();
     if let Some(dir) = root.text("data_dir") {
         config.data_dir = dir.into();
@@ -94,6 +97,7 @@ fn read(root: &Section<'_>) -> Config {
         config.ingest = ingest(&section);
         section.finish();
     }
+    config.processors = processors(root, beside);
     if let Some(section) = root.section("logging") {
         if let Some(level) = section.parsed("level", level) {
             config.log_level = level;
@@ -279,6 +283,37 @@ fn projects(
         section.finish();
     }
     projects
+}
+
+/// The keys of an agent's, and whose data it is for.
+fn processors(root: &Section<'_>, beside: &Path) -> Vec<Processor> {
+    let mut configs = Vec::new();
+    let mut projects_of = Vec::new();
+    for section in root.sections("processors") {
+        let config = written::processor(&section, beside, &configs);
+        let mut projects = Vec::new();
+        for text in section.texts("projects") {
+            match text.parse() {
+                Ok(0) | Err(_) => {
+                    let what = format!("{text:?} is not the number of a project");
+                    section.problem("projects", what);
+                }
+                Ok(id) => projects.push(ProjectId(id)),
+            }
+        }
+        if section.has("projects") && projects.is_empty() {
+            let what = "names nobody; leave it out for the data of all projects";
+            section.problem("projects", what);
+        }
+        if let Some(config) = config {
+            configs.push(config);
+            projects_of.push(projects);
+        }
+        section.finish();
+    }
+    let both = configs.into_iter().zip(projects_of);
+    both.map(|(config, projects)| Processor { config, projects })
+        .collect()
 }
 
 /// One time for all signals, or one for each.

@@ -4,6 +4,9 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use petrel_plugin_host::written::{Keys, plain};
+use serde_json::Value;
+
 use super::{
     known,
     yaml::{Entry, Kind, Node},
@@ -300,5 +303,44 @@ impl<'a> Section<'a> {
         self.findings
             .borrow_mut()
             .problem(entry.line, self.key(&entry.key), what);
+    }
+}
+
+impl Keys for Section<'_> {
+    fn parsed<T>(
+        &self,
+        key: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        Section::parsed(self, key, parse)
+    }
+
+    fn below(&self, key: &'static str) -> Option<Self> {
+        self.section(key)
+    }
+
+    fn json(&self, key: &'static str) -> Option<Value> {
+        self.get(key).map(|entry| json(&entry.value))
+    }
+
+    fn complain(&self, key: &'static str, what: String) {
+        self.problem(key, what);
+    }
+
+    fn done(self) {
+        self.finish();
+    }
+}
+
+/// For what a processor is handed.
+fn json(node: &Node) -> Value {
+    match &node.kind {
+        Kind::List(list) => list.iter().map(json).collect(),
+        Kind::Map(entries) => {
+            let pair = |entry: &Entry| (entry.key.clone(), json(&entry.value));
+            Value::Object(entries.iter().map(pair).collect())
+        }
+        Kind::Scalar { text, quoted: true } => Value::String(text.clone()),
+        Kind::Scalar { text, .. } => plain(text),
     }
 }

@@ -191,3 +191,24 @@ fn variables_of_the_environment_are_expanded_before_anything_is_read() {
     assert_eq!(config.projects[0].token.expose(), "from-outside");
     assert_eq!(config.projects[0].name, "Edge");
 }
+
+#[test]
+fn processors_have_the_keys_of_an_agents_and_may_be_for_some_projects() {
+    let problems = problems(
+        "processors:\n  - { name: a, plugin: /nowhere/a.wasm, projects: [1, x], sha256: 12 }\n  \
+         - { name: a, limit: {}, on_error: shut, projects: [] }\n",
+    );
+    assert_eq!(
+        problems,
+        [
+            "petrel.yml:2: processors[0].sha256: must be 64 hex digits; `petrel plugin inspect` shows them",
+            "petrel.yml:2: processors[0].plugin: no file /nowhere/a.wasm",
+            "petrel.yml:2: processors[0].projects: \"x\" is not the number of a project",
+            "petrel.yml:3: processors[1].on_error: \"shut\" is none of closed, open, drop, strip",
+            "petrel.yml:3: processors[1].name: \"a\" is the name of another processor already",
+            "petrel.yml:3: processors[1].plugin: missing; name the component file, *.wasm",
+            "petrel.yml:3: processors[1].projects: names nobody; leave it out for the data of all projects",
+            "petrel.yml:3: processors[1].limit: unknown key; did you mean \"limits\"?",
+        ]
+    );
+}

@@ -14,6 +14,7 @@ use opentelemetry_proto::tonic::{
 use petrel_aggregator::auth::{Auth, Directory, DirectoryError};
 use petrel_aggregator::config::{Limit, Limits as Configured};
 use petrel_aggregator::ingest::{self, Ingest, Recent};
+use petrel_aggregator::processors::Processors;
 use petrel_receiver::{ReceiverConfig, ServeConfig};
 use petrel_spool::{ProjectId, Spool, SpoolConfig, WhenFull};
 use petrel_wire::{AgentId, Batch, BatchId, Limits, Sealed, Signal, SystemClock, Token};
@@ -69,7 +70,16 @@ impl Doors {
         let recent = Recent::new();
         let auth = Auth::new(tokens, Arc::clone(&clock));
         let limits = ingest::Limits::new(limits);
-        let ingest = Ingest::new(auth, journal.clone(), clock, recent.clone(), limits, None);
+        let processors = Processors::none().unwrap();
+        let ingest = Ingest::new(
+            auth,
+            journal.clone(),
+            clock,
+            recent.clone(),
+            limits,
+            processors,
+            None,
+        );
         let router = petrel_receiver::router(ingest.clone(), receiver);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (addr, stop) = (listener.local_addr().unwrap(), CancellationToken::new());

@@ -8,10 +8,14 @@
 mod api;
 mod check;
 mod doors;
+#[path = "../../../sdk/plugin-host/tests/it/guest.rs"]
+#[expect(dead_code, reason = "what the tests of the host need beyond this")]
+mod guest;
 mod import;
 mod ingest;
 mod manage;
 mod meaning;
+mod processors;
 mod sender;
 mod serve;
 mod span_log;

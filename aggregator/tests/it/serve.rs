@@ -42,17 +42,25 @@ impl Clock for Hand {
     }
 }
 
-struct Running {
+pub(crate) struct Running {
     hand: Hand,
-    at: Listening,
+    pub(crate) at: Listening,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Running {
     async fn start(dir: &Path) -> Self {
-        let text = "projects: [{id: 1, token: one}]\nch: {addr: '127.0.0.1:1'}\n";
-        let mut config = Config::parse("petrel.yml", text, &|_| None).unwrap().config;
+        Self::start_with(dir, "").await
+    }
+
+    /// With more lines of configuration, whose paths are relative to `dir`.
+    pub(crate) async fn start_with(dir: &Path, more: &str) -> Self {
+        let text = format!(
+            "projects: [{{id: 1, token: one}}, {{id: 2, token: two}}]\nch: {{addr: '127.0.0.1:1'}}\n{more}"
+        );
+        let file = dir.join("petrel.yml").display().to_string();
+        let mut config = Config::parse(&file, &text, &|_| None).unwrap().config;
         config.data_dir = dir.to_owned();
         config.listen.grpc.addr = ListenAddr::loopback(0);
         config.listen.http.addr = ListenAddr::loopback(0);
@@ -74,7 +82,7 @@ impl Running {
         }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         let stopped = tokio::time::timeout(Duration::from_secs(30), self.task).await;
         stopped.expect("it stops in time").unwrap().unwrap();

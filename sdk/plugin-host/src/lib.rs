@@ -44,6 +44,7 @@ mod sheet;
 mod steps;
 mod value;
 mod view;
+pub mod written;
 
 pub use account::{PluginState, PluginStats};
 pub use chain::{Chain, PluginError, Reloaded, Verdict};

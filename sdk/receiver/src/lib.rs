@@ -39,6 +39,7 @@ mod unpack;
 pub use answer::{Receipt, Refused};
 pub use config::ReceiverConfig;
 pub use door::{Arrival, Door, Head, Transport};
-pub use routes::router;
+pub use routes::{router, router_in_turns};
 pub use serve::{ServeConfig, serve};
 pub use tls::{Tls, TlsError};
+pub use turns::{Turn, Turns};

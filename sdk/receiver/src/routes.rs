@@ -28,11 +28,16 @@ const SMALL_BYTES: usize = 4 << 10;
 /// The routes of one door: `/v1/{traces,logs,metrics}`, the three export services of gRPC,
 /// `grpc.health.v1`, and the paths of Zipkin, Prometheus remote write and Loki. It has no fallback, so that it can be merged into another router.
 pub fn router<D: Door>(door: D, config: ReceiverConfig) -> Router {
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    router_in_turns(door, config, Turns::of_this_machine())
+}
+
+/// As [`router`], for a door that has work of its own for threads: bodies are opened in the same
+/// `turns`, so that all of it together takes no more threads, and tenants share them evenly.
+pub fn router_in_turns<D: Door>(door: D, config: ReceiverConfig, turns: Turns) -> Router {
     let shared = Arc::new(Shared {
         door,
         budget: Budget::new(config.budget_bytes),
-        opening: Turns::new(threads.max(2)),
+        opening: turns,
         config,
     });
     let mut router = Router::new()

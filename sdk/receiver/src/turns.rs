@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 /// So many at once; more wait. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Turns(Arc<Mutex<Books>>);
+pub struct Turns(Arc<Mutex<Books>>);
 
 #[derive(Debug)]
 struct Books {
@@ -23,10 +23,17 @@ struct Books {
 
 /// Passed on when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn(Turns);
+pub struct Turn(Turns);
 
 impl Turns {
-    pub(crate) fn new(at_once: usize) -> Self {
+    /// One for each processor of this machine, and two at least.
+    pub fn of_this_machine() -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        Self::new(threads.max(2))
+    }
+
+    /// So many at once.
+    pub fn new(at_once: usize) -> Self {
         Self(Arc::new(Mutex::new(Books {
             free: at_once.max(1),
             waiting: HashMap::new(),
@@ -35,7 +42,7 @@ impl Turns {
     }
 
     /// Waits for a turn of this tenant. `None` never comes while there are others who have one.
-    pub(crate) async fn take(&self, tenant: u32) -> Option<Turn> {
+    pub async fn take(&self, tenant: u32) -> Option<Turn> {
         let turn = {
             let mut books = self.lock();
             if books.free > 0 {

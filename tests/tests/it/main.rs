@@ -9,6 +9,7 @@ mod guests;
 mod offline;
 mod operator;
 mod power;
+mod processors;
 mod storm;
 mod syscalls;
 mod time_zone;
