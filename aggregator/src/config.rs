@@ -251,6 +251,8 @@ pub struct Ingest {
     pub memory_bytes: u64,
     /// What may wait on the disk for the store; beyond it senders are told to come again.
     pub journal_bytes: u64,
+    /// Whether the journal may lie on a network file system.
+    pub allow_network_file_system: bool,
     /// Connections per listener.
     pub max_connections: usize,
 }
@@ -321,6 +323,7 @@ impl Default for Ingest {
             max_request_bytes: 64 << 20,
             memory_bytes: 96 << 20,
             journal_bytes: 4 << 30,
+            allow_network_file_system: false,
             max_connections: 16_384,
         }
     }

@@ -199,6 +199,7 @@ pub(crate) async fn open_journal(
     let journal = SpoolConfig {
         dir: config.journal_dir(),
         max_bytes: config.ingest.journal_bytes,
+        allow_network_file_system: config.ingest.allow_network_file_system,
         // The sender keeps what we cannot: nothing that was answered is ever evicted.
         when_full: WhenFull::Refuse,
         ..SpoolConfig::default()

@@ -186,6 +186,10 @@ fn spool(section: &Section<'_>, config: &mut Config) {
         }
     }
     config.spool.min_free_bytes = section.parsed("min_free_bytes", size);
+    config.spool.allow_network_file_system = section.choice(
+        "allow_network_file_system",
+        &[("true", true), ("false", false)],
+    ) == Some(true);
     if let Some(percent) = section.parsed("live_percent", |text| count(text, 0, 100)) {
         config.spool.live_percent = u8::try_from(percent).unwrap_or(100);
     }

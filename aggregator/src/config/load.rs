@@ -562,6 +562,7 @@ fn ingest(section: &Section<'_>) -> Ingest {
             *bytes = value;
         }
     }
+    ingest.allow_network_file_system = section.flag("allow_network_file_system").unwrap_or(false);
     if let Some(most) = section.parsed("max_connections", |text| match text.parse() {
         Ok(0) | Err(_) => Err(format!("{text:?} is not a number from 1")),
         Ok(most) => Ok(most),

@@ -16,6 +16,10 @@ use crate::SpoolError;
 
 /// One directory. Names are plain file names; none of the calls is made from an async context.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
+    /// The name of the network file system that it lies on, if it lies on one.
+    fn network(&self) -> io::Result<Option<&'static str>> {
+        Ok(None)
+    }
     /// Makes this process the only user of the directory until the returned value is dropped.
     fn lock(&self) -> Result<Box<dyn Any + Send>, SpoolError>;
     /// Names of the files in it.
@@ -92,7 +96,36 @@ impl Directory {
     }
 }
 
+/// `f_type` of `statfs(2)`, and what it stands for. FUSE is not among them: what is behind it may be
+/// this machine's.
+const NETWORKS: [(u32, &str); 8] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB"),
+    (0x00c3_6400, "Ceph"),
+    (0x5346_414f, "AFS"),
+    (0x0102_1997, "9P"),
+    (0x7375_7245, "Coda"),
+];
+
+fn network_of(kind: u32) -> Option<&'static str> {
+    let found = NETWORKS.into_iter().find(|(number, _)| *number == kind);
+    found.map(|(_, name)| name)
+}
+
 impl Disk for Directory {
+    fn network(&self) -> io::Result<Option<&'static str>> {
+        // The number has 32 bits everywhere, the field of some architectures a sign and 64.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "see above"
+        )]
+        let kind = rustix::fs::statfs(&self.path)?.f_type as u32;
+        Ok(network_of(kind))
+    }
+
     fn lock(&self) -> Result<Box<dyn Any + Send>, SpoolError> {
         let failed = |error: io::Error| SpoolError::Disk {
             doing: "locking the directory",

@@ -32,6 +32,19 @@ pub enum SpoolError {
         /// Who holds it, as written in the lock file.
         pid: String,
     },
+    /// The directory lies on a network file system, whose locks and fsyncs promise too little, and
+    /// nobody has allowed that.
+    #[error(
+        "spool {dir} lies on a network file system ({network}), where neither locks nor fsync keep \
+         what they promise: choose a directory on a disk of this machine, or set \
+         allow_network_file_system beside it and accept losses"
+    )]
+    Network {
+        /// The spool's directory.
+        dir: PathBuf,
+        /// Which kind.
+        network: &'static str,
+    },
     /// There is nothing to look at.
     #[error("no spool in {dir}: it has no state.redb")]
     None {

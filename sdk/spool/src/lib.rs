@@ -92,6 +92,9 @@ pub struct SpoolConfig {
     /// after an outage an onlooker sees the present at once and the past being filled in. Zero for
     /// strictly oldest first. Cuts are always oldest first.
     pub live_percent: u8,
+    /// Whether the directory may lie on a network file system, where a promise is worth what its
+    /// server's locks and fsyncs are.
+    pub allow_network_file_system: bool,
 }
 
 impl SpoolConfig {
@@ -112,6 +115,7 @@ impl Default for SpoolConfig {
             min_free_bytes: None,
             when_full: WhenFull::EvictOldest,
             live_percent: 70,
+            allow_network_file_system: false,
         }
     }
 }

@@ -56,6 +56,12 @@ impl Owner {
         clock: Arc<dyn Clock>,
         inbox: Receiver<Request>,
     ) -> Result<Self, SpoolError> {
+        if !config.allow_network_file_system
+            && let Ok(Some(network)) = disk.network()
+        {
+            let dir = config.dir;
+            return Err(SpoolError::Network { dir, network });
+        }
         let lock = disk.lock()?;
         let room = Room::find(&*disk, &config, &tuning);
         let recover = || Recovery::of(Arc::clone(&disk), clock.wall().seconds()).run();

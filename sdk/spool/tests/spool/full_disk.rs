@@ -81,6 +81,7 @@ fn open(dir: &Path, max_bytes: u64, min_free_bytes: Option<u64>) -> Result<Spool
         min_free_bytes,
         when_full: WhenFull::EvictOldest,
         live_percent: 0,
+        ..SpoolConfig::default()
     };
     let disk = Arc::new(Directory::new(dir).unwrap());
     Spool::open_on(disk, config, tuning, SystemClock::shared())

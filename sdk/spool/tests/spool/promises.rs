@@ -1,10 +1,13 @@
 //! What a user of the spool is promised, one sentence a test, on a real directory.
 
-use petrel_spool::{Class, ProjectId, Spool, SpoolConfig, SpoolError, WhenFull};
+use std::sync::Arc;
+
+use petrel_spool::{Class, ProjectId, Spool, SpoolConfig, SpoolError, Tuning, WhenFull};
 use petrel_wire::{BatchId, Delivery, Refusal, Sealed, Signal, SystemClock};
 use tempfile::TempDir;
 
 use crate::entries::{assert_balanced, entry, from_agent, open, open_with, sealed, sum};
+use crate::sim_disk::SimDisk;
 
 #[tokio::test]
 async fn what_was_appended_is_leased_in_order_and_whole_after_a_restart() {
@@ -363,4 +366,30 @@ async fn a_closed_spool_says_so() {
     spool.close().await;
     let answer = other.append(entry(1, 1), Class::Bulk).await;
     assert!(matches!(answer, Err(SpoolError::Closed)));
+}
+
+#[tokio::test]
+async fn a_network_file_system_is_refused_until_somebody_allows_it() {
+    let disk = SimDisk::new();
+    disk.move_to("NFS");
+    let open = |allow_network_file_system| {
+        let config = SpoolConfig {
+            allow_network_file_system,
+            ..SpoolConfig::at("/mnt/share/spool")
+        };
+        let disk = Arc::new(disk.clone());
+        Spool::open_on(disk, config, Tuning::default(), SystemClock::shared())
+    };
+    let refused = open(false).unwrap_err().to_string();
+    for word in ["/mnt/share/spool", "NFS", "allow_network_file_system"] {
+        assert!(refused.contains(word), "{refused}");
+    }
+    open(true).unwrap().close().await;
+}
+
+#[test]
+fn a_directory_of_this_machine_is_not_taken_for_a_network() {
+    let dir = TempDir::new().unwrap();
+    let disk = petrel_spool::Directory::new(dir.path()).unwrap();
+    assert_eq!(petrel_spool::Disk::network(&disk).unwrap(), None);
 }

@@ -55,6 +55,8 @@ struct World {
     /// Every third sync only says that it was one.
     lies: bool,
     syncs: u64,
+    /// Where it lies, if not in this machine.
+    network: Option<&'static str>,
 }
 
 /// The disk; clones share it.
@@ -179,6 +181,11 @@ impl SimDisk {
         self.world().failing = None;
     }
 
+    /// It lies elsewhere.
+    pub(crate) fn move_to(&self, network: &'static str) {
+        self.world().network = Some(network);
+    }
+
     pub(crate) fn lie(&self) {
         self.world().lies = true;
     }
@@ -264,6 +271,10 @@ impl SimDisk {
 }
 
 impl Disk for SimDisk {
+    fn network(&self) -> io::Result<Option<&'static str>> {
+        Ok(self.world().network)
+    }
+
     fn lock(&self) -> Result<Box<dyn Any + Send>, SpoolError> {
         let mut world = self.world();
         assert!(!world.locked, "the lock was taken twice");
