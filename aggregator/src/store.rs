@@ -14,6 +14,7 @@ mod appetite;
 mod aside;
 mod carrier;
 mod dead;
+mod deaths;
 mod pieces;
 mod pulse;
 mod stats;
@@ -37,6 +38,7 @@ pub use stats::StoreStats;
 use aside::Aside;
 use carrier::{Backoff, Carrier};
 use dead::DeadLetters;
+use deaths::Deaths;
 use pulse::Owed;
 
 /// Cuts in flight. Each holds the blocks of one piece in memory.
@@ -80,6 +82,7 @@ impl Store {
             Arc::clone(&stats),
             pulse.clone(),
             Aside::new(CARRIERS),
+            Deaths::noted_in(config.data_dir.join("building")),
         );
         let (owner, schema) = (clickhouse.owner(), Schema::of(config));
         let waits_for_schema = pulse.owe();

@@ -10,6 +10,7 @@ use tracing::{debug, error, info, warn};
 use super::appetite::Appetite;
 use super::aside::Aside;
 use super::dead::{DeadLetters, Verdict};
+use super::deaths::{self, Deaths};
 use super::describe;
 use super::pieces::{Entries, Load, Piece, pieces};
 use super::pulse::Pulse;
@@ -42,6 +43,7 @@ pub(super) struct Carrier {
     pulse: Pulse,
     appetite: Appetite,
     aside: Aside,
+    deaths: Deaths,
 }
 
 /// The block will never be taken.
@@ -66,6 +68,7 @@ impl Carrier {
         stats: std::sync::Arc<StoreStats>,
         pulse: Pulse,
         aside: Aside,
+        deaths: Deaths,
     ) -> Self {
         Self {
             journal,
@@ -75,6 +78,7 @@ impl Carrier {
             pulse,
             appetite: Appetite::default(),
             aside,
+            deaths,
         }
     }
 
@@ -112,7 +116,12 @@ impl Carrier {
         }
         let _step = self.pulse.step(LONGEST_STEP);
         match cut.settle().await {
-            Ok(()) => self.stats.settled(),
+            Ok(()) => {
+                self.stats.settled();
+                let deaths = self.deaths.clone();
+                // Nobody waits for it.
+                drop(self.aside.run(move || deaths.forget(id)));
+            }
             // It may come back after a restart; its tokens are known then.
             Err(error) => warn!(cut = id, error = %describe(&error), "a stored cut is not settled"),
         }
@@ -256,12 +265,34 @@ impl Carrier {
     /// Encodes aside. Entries that cannot be are set aside.
     async fn build(&self, piece: &Piece) -> (Vec<Load>, Displacements) {
         let (mut loads, mut displaced) = (Vec::new(), Displacements::new());
-        let mut waiting = vec![piece.clone()];
-        while let Some(piece) = waiting.pop() {
-            let work = piece.clone();
+        let mut waiting = vec![(piece.clone(), false)];
+        while let Some((piece, of_a_suspect)) = waiting.pop() {
+            let (work, deaths) = (piece.clone(), self.deaths.clone());
             let _step = self.pulse.step(LONGEST_STEP);
-            match self.aside.run(move || work.build()).await {
-                Ok(built) => {
+            let building = self.aside.run(move || {
+                let tick = match deaths.begin(&work, of_a_suspect) {
+                    deaths::Verdict::Build(tick) => tick,
+                    verdict => return Err(verdict),
+                };
+                let built = work.build();
+                drop(tick);
+                Ok(built)
+            });
+            match building.await {
+                Ok(Err(deaths::Verdict::Deadly)) => {
+                    self.bury(&piece, None, 0, "the process died whenever it was encoded")
+                        .await;
+                }
+                Ok(Err(_)) => {
+                    warn!(
+                        cut = piece.cut,
+                        entries = piece.range.len(),
+                        "the process has died over these batches; encoding them one by one"
+                    );
+                    let singles = piece.singles().into_iter().rev();
+                    waiting.extend(singles.map(|single| (single, true)));
+                }
+                Ok(Ok(built)) => {
                     loads.extend(built.loads);
                     for (whose, items) in built.displaced {
                         *displaced.entry(whose).or_default() += items;
@@ -275,7 +306,9 @@ impl Carrier {
                     }
                 }
                 Err(panic) => match piece.halves() {
-                    Some([left, right]) => waiting.extend([right, left]),
+                    Some([left, right]) => {
+                        waiting.extend([(right, of_a_suspect), (left, of_a_suspect)]);
+                    }
                     None => {
                         self.bury(&piece, None, 0, &format!("encoding failed: {panic}"))
                             .await;

@@ -95,6 +95,15 @@ impl Piece {
         Some([part(self.range.start..middle), part(middle..self.range.end)])
     }
 
+    /// Its entries, one by one.
+    pub(super) fn singles(&self) -> Vec<Self> {
+        let single = |index| Self {
+            range: index..index + 1,
+            ..self.clone()
+        };
+        self.range.clone().map(single).collect()
+    }
+
     /// Unpacks and encodes. Entries that cannot be read are told apart and left out.
     pub(super) fn build(&self) -> Built {
         let mut unreadable = Vec::new();

@@ -7,6 +7,7 @@
 
 mod api;
 mod check;
+mod deaths;
 mod doors;
 #[path = "../../../sdk/plugin-host/tests/it/guest.rs"]
 #[expect(dead_code, reason = "what the tests of the host need beyond this")]
