@@ -13,6 +13,7 @@ mod derived;
 mod edges;
 mod groups;
 mod items;
+mod kept;
 mod logs;
 mod points;
 mod resources;
@@ -31,7 +32,7 @@ use resources::Resources;
 use time::Calendar;
 
 /// Changes whenever the same batches would become other bytes; part of every deduplication token.
-pub const ENCODER_VERSION: u32 = 3;
+pub const ENCODER_VERSION: u32 = 4;
 
 /// A batch and what the journal knows about it.
 #[derive(Clone, Copy, Debug)]

@@ -64,29 +64,6 @@ ORDER BY (project_id, time, caller, callee, via)
 TTL accepted + INTERVAL ${metrics_ttl}
 SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000, storage_policy = '${metrics_policy}', fsync_after_insert = ${fsync}, fsync_part_directory = ${fsync};
 
--- The sides of calls whose other side came in another insert, or never: `edges` puts them together.
--- `span_id` is the calling span's on both sides.
-CREATE TABLE IF NOT EXISTS call_halves
-(
-    project_id UInt32 CODEC(${codec}),
-    bucket DateTime('UTC') CODEC(Delta, ${codec}),
-    trace_id FixedString(16) CODEC(${codec}),
-    span_id UInt64 CODEC(${codec}),
-    side Enum8('client' = 1, 'server' = 2) CODEC(${codec}),
-    time DateTime('UTC') CODEC(Delta, ${codec}),
-    service LowCardinality(String) CODEC(${codec}),
-    peer LowCardinality(String) CODEC(${codec}),
-    via LowCardinality(String) CODEC(${codec}),
-    duration UInt64 CODEC(T64, ${codec}),
-    failed Bool CODEC(${codec}),
-    accepted DateTime('UTC') CODEC(Delta, ${codec})
-)
-ENGINE = MergeTree
-PARTITION BY toDate(bucket)
-ORDER BY (project_id, bucket, trace_id, span_id, side)
-TTL accepted + INTERVAL ${spans_ttl}
-SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000, storage_policy = '${spans_policy}', fsync_after_insert = ${fsync}, fsync_part_directory = ${fsync};
-
 -- Attribute keys and their most frequent values by the hour, from a sample of each insert. Values
 -- that are rare or long are counted together under ''.
 CREATE TABLE IF NOT EXISTS attribute_values
@@ -112,29 +89,3 @@ SELECT
     lower(hex(trace_id)) AS example_trace_id, lower(leftPad(hex(span_id), 16, '0')) AS example_span_id
 FROM group_minutes
 WHERE startsWith(system, 'log:');
-
--- Calls by the minute. A call of which one side is missing names what the other side knows.
-CREATE OR REPLACE VIEW edges AS
-SELECT project_id, time, toString(caller) AS caller, toString(callee) AS callee, toString(via) AS via, calls, errors,
-    client_duration, server_duration
-FROM service_edges
-UNION ALL
-SELECT
-    project_id, toStartOfMinute(at) AS time, caller, callee, via, count() AS calls, countIf(failed) AS errors,
-    sum(client_duration) AS client_duration, sum(server_duration) AS server_duration
-FROM
-(
-    SELECT
-        project_id, trace_id, span_id,
-        anyIf(h.service, side = 'client') AS caller,
-        countIf(side = 'server') AS servers,
-        if(servers > 0, anyIf(h.service, side = 'server'), any(peer)) AS callee,
-        any(h.via) AS via,
-        if(servers > 0, minIf(h.time, side = 'server'), min(h.time)) AS at,
-        max(h.failed) AS failed,
-        sumIf(duration, side = 'client') AS client_duration,
-        sumIf(duration, side = 'server') AS server_duration
-    FROM call_halves AS h
-    GROUP BY project_id, trace_id, span_id
-)
-GROUP BY project_id, time, caller, callee, via;

@@ -8,10 +8,9 @@
 use crate::config::Cluster;
 
 /// What finds the shard of a row: whatever is read together lies together.
-const SHARDED_BY: [(&str, &str); 12] = [
+const SHARDED_BY: [(&str, &str); 11] = [
     ("span_rows", "cityHash64(trace_id)"),
     ("trace_index", "cityHash64(trace_id)"),
-    ("call_halves", "cityHash64(trace_id)"),
     ("log_rows", "cityHash64(resource_id, time)"),
     ("resources", "resource_id"),
     ("series", "fingerprint"),

@@ -11,7 +11,7 @@ pub(super) struct Migration {
 }
 
 /// All of them, in order. A released one is never changed.
-pub(super) const MIGRATIONS: [Migration; 3] = [
+pub(super) const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "tables",
@@ -27,6 +27,11 @@ pub(super) const MIGRATIONS: [Migration; 3] = [
         name: "meaning",
         text: include_str!("../../migrations/clickhouse/0003_meaning.sql"),
     },
+    Migration {
+        version: 4,
+        name: "calls",
+        text: include_str!("../../migrations/clickhouse/0004_calls.sql"),
+    },
 ];
 
 /// Whose retention a table follows.
@@ -39,7 +44,7 @@ enum Follows {
     All,
 }
 
-const TABLES: [(&str, Follows); 12] = [
+const TABLES: [(&str, Follows); 11] = [
     ("span_rows", Follows::Spans),
     ("trace_index", Follows::Spans),
     ("log_rows", Follows::Logs),
@@ -51,7 +56,6 @@ const TABLES: [(&str, Follows); 12] = [
     // Counts are small, and asked for over longer times than what they count.
     ("group_minutes", Follows::Metrics),
     ("service_edges", Follows::Metrics),
-    ("call_halves", Follows::Spans),
     ("attribute_values", Follows::All),
 ];
 

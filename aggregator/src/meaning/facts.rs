@@ -1,9 +1,10 @@
 //! [`Facts`]: the few attributes of an item that its meaning depends on.
 //!
 //! They are picked up while the item's attributes are copied into their column, so that nothing is
-//! read twice. Most keys are none of them: a key is looked for among those of its length.
+//! read twice. Texts stay bytes until somebody asks for one: most are only compared. Most keys are
+//! none of them: a key is looked for among those of its length.
 
-use petrel_wire::otlp::view::Value;
+use petrel_wire::otlp::view::{Attributes, EncodedValue, Value};
 
 /// What an attribute says, in any of its spellings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,13 @@ pub enum Fact {
 
 /// How many there are.
 const FACTS: usize = Fact::LogTemplate as usize + 1;
+
+impl Fact {
+    /// What an attribute with this key says, if anything.
+    pub fn of(key: &str) -> Option<Self> {
+        fact(key)
+    }
+}
 
 /// Keys by length. A test holds each to its arm.
 #[inline]
@@ -153,50 +161,92 @@ fn fact(key: &str) -> Option<Fact> {
 }
 
 /// What was found of one item.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Facts<'a> {
-    texts: [&'a str; FACTS],
+    /// Of those that are present; what else stands here belongs to an item before.
+    texts: [&'a [u8]; FACTS],
     present: u32,
     number: i64,
 }
 
 impl<'a> Facts<'a> {
     /// Of these attributes.
-    pub fn of(attributes: impl Iterator<Item = (&'a str, Value<'a>)>) -> Self {
+    pub fn of(attributes: Attributes<'a>) -> Self {
         let mut facts = Self::default();
-        for (key, value) in attributes {
-            facts.see(key, &value);
+        for (key, value) in attributes.encoded() {
+            if let Some(fact) = std::str::from_utf8(key).ok().and_then(fact) {
+                facts.note(fact, &value);
+            }
         }
         facts
     }
 
-    /// Looks at an attribute. Of several spellings the last one counts.
+    /// Of these texts.
+    pub fn of_texts(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut facts = Self::default();
+        for (key, text) in pairs {
+            facts.see(key, text);
+        }
+        facts
+    }
+
+    /// Forgets everything, for another item.
     #[inline]
-    pub fn see(&mut self, key: &str, value: &Value<'a>) {
+    pub fn clear(&mut self) {
+        self.present = 0;
+        self.number = 0;
+    }
+
+    /// Looks at an attribute whose value is a text. Of several spellings the last one counts.
+    #[inline]
+    pub fn see(&mut self, key: &str, text: &'a str) {
         if let Some(fact) = fact(key) {
-            self.note(fact, value);
+            self.note(fact, &EncodedValue::Text(text.as_bytes()));
         }
     }
 
-    fn note(&mut self, fact: Fact, value: &Value<'a>) {
+    /// Takes note of the value of an attribute that says this.
+    #[inline]
+    pub fn note(&mut self, fact: Fact, value: &EncodedValue<'a>) {
         match value {
-            Value::Str("") => return,
-            Value::Str(text) => self.texts[fact as usize] = text,
-            Value::Int(number) if fact == Fact::Fingerprint => self.number = *number,
-            Value::Int(_) if fact == Fact::HttpStatus => {}
-            _ => return,
+            EncodedValue::Text([]) => return,
+            EncodedValue::Text(text) => self.texts[fact as usize] = text,
+            EncodedValue::Other(Value::Int(number)) if fact == Fact::Fingerprint => {
+                self.number = *number;
+                // A text that came before it stays what it is.
+                if !self.has(fact) {
+                    self.texts[fact as usize] = &[];
+                }
+            }
+            EncodedValue::Other(Value::Int(_)) if fact == Fact::HttpStatus => {
+                if !self.has(fact) {
+                    self.texts[fact as usize] = &[];
+                }
+            }
+            EncodedValue::Other(_) => return,
         }
         self.present |= 1 << fact as u32;
     }
 
     /// Whether the attribute is there and not empty.
+    #[inline]
     pub fn has(&self, fact: Fact) -> bool {
         self.present & (1 << fact as u32) != 0
     }
 
     /// Its text, or nothing.
     pub fn text(&self, fact: Fact) -> &'a str {
-        self.texts[fact as usize]
+        std::str::from_utf8(self.encoded(fact)).unwrap_or("")
+    }
+
+    /// Its text in UTF-8, or nothing.
+    #[inline]
+    pub fn encoded(&self, fact: Fact) -> &'a [u8] {
+        if self.has(fact) {
+            self.texts[fact as usize]
+        } else {
+            &[]
+        }
     }
 
     /// A fingerprint that was sent as a number.
@@ -204,28 +254,58 @@ impl<'a> Facts<'a> {
         self.number
     }
 
-    /// Without this one.
-    pub fn forget(&mut self, fact: Fact) {
-        self.texts[fact as usize] = "";
-        self.present &= !(1 << fact as u32);
+    /// What of them decides, where only `kept` do and some say something else.
+    pub fn reduced<'b>(&self, essence: &Essence<'b>) -> Facts<'b>
+    where
+        'a: 'b,
+    {
+        let mut reduced: Facts<'b> = *self;
+        reduced.present &= !essence.without;
+        if let Some((fact, text)) = essence.instead {
+            reduced.texts[fact as usize] = text.as_bytes();
+        }
+        reduced
     }
 
-    /// Says something else instead.
-    pub fn replace(&mut self, fact: Fact, text: &'a str) {
-        self.texts[fact as usize] = text;
-    }
-
-    /// Bytes that are equal where all texts are.
-    pub fn identify(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.present.to_le_bytes());
-        let mut left = self.present;
+    /// Bytes that are equal where all texts are, of what decides.
+    #[inline]
+    pub fn identify(&self, essence: &Essence<'_>, out: &mut Vec<u8>) {
+        let present = self.present & !essence.without;
+        out.extend_from_slice(&present.to_le_bytes());
+        let mut left = present;
         while left != 0 {
-            let text = self.texts[left.trailing_zeros() as usize];
+            let fact = left.trailing_zeros();
             left &= left - 1;
+            let text = match essence.instead {
+                Some((of, text)) if of as u32 == fact => text.as_bytes(),
+                _ => self.texts[fact as usize],
+            };
             out.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(text);
         }
         out.extend_from_slice(&self.number.to_le_bytes());
+    }
+}
+
+/// Which facts decide about something, and how much of them: most items are recognised by it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Essence<'b> {
+    /// Bits of those that do not.
+    without: u32,
+    instead: Option<(Fact, &'b str)>,
+}
+
+impl<'b> Essence<'b> {
+    /// These do not decide.
+    pub fn forget(&mut self, facts: &[Fact]) {
+        for fact in facts {
+            self.without |= 1 << *fact as u32;
+        }
+    }
+
+    /// Of this one, only so much does.
+    pub fn replace(&mut self, fact: Fact, text: &'b str) {
+        self.instead = Some((fact, text));
     }
 }
 
@@ -247,17 +327,19 @@ mod tests {
 
     #[test]
     fn facts_are_texts_and_only_those_that_mean_something() {
-        let facts = Facts::of(
-            [
-                ("http.method", Value::Str("GET")),
-                ("http.route", Value::Str("")),
-                ("http.status_code", Value::Int(500)),
-                ("grouping.fingerprint", Value::Int(7)),
-                ("db.system", Value::Int(7)),
-                ("mine", Value::Str("x")),
-            ]
-            .into_iter(),
-        );
+        let mut facts = Facts::of_texts([("url.path", "/")]);
+        facts.clear();
+        for (key, text) in [("http.method", "GET"), ("http.route", ""), ("mine", "x")] {
+            facts.see(key, text);
+        }
+        for (fact, number) in [
+            (Fact::HttpStatus, 500),
+            (Fact::Fingerprint, 7),
+            (Fact::DbSystem, 7),
+        ] {
+            facts.note(fact, &EncodedValue::Other(Value::Int(number)));
+        }
+        assert!(!facts.has(Fact::UrlPath) && facts.text(Fact::UrlPath).is_empty());
         assert_eq!(facts.text(Fact::HttpMethod), "GET");
         assert!(!facts.has(Fact::HttpRoute) && facts.has(Fact::HttpStatus));
         assert!(facts.has(Fact::Fingerprint) && !facts.has(Fact::DbSystem));

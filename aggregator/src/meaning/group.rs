@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::facts::{Fact, Facts};
+use super::facts::{Essence, Fact, Facts};
 use super::{severity, statement, template};
 
 /// Longest name in bytes.
@@ -44,37 +44,33 @@ pub fn of_span(service: &str, kind: i32, name: &str, facts: &Facts<'_>) -> Group
 
 /// What of a span's facts decides about its group, so that most spans are recognised by it: a path
 /// beside a route is forgotten, a statement is without its values. The group is the same.
-pub fn essence<'b>(name: &str, facts: &Facts<'b>, buffer: &'b mut String) -> Facts<'b> {
-    let mut essence = *facts;
-    for none in [
+pub fn essence<'b>(name: &str, facts: &Facts<'b>, buffer: &'b mut String) -> Essence<'b> {
+    const PATH: [Fact; 2] = [Fact::UrlPath, Fact::ServerAddress];
+    let mut essence = Essence::default();
+    essence.forget(&[
         Fact::PeerService,
         Fact::ExceptionType,
         Fact::ExceptionMessage,
-    ] {
-        essence.forget(none);
-    }
+    ]);
     let has = |fact| facts.has(fact);
     let elsewhere = has(Fact::RpcSystem) || has(Fact::MessagingSystem);
-    let database = !elsewhere && (has(Fact::DbSystem) || has(Fact::DbStatement));
-    let given = facts.text(Fact::DbStatement);
     if elsewhere {
-        essence.forget(Fact::DbStatement);
-    } else if has(Fact::DbSummary) {
-        // That there is one still makes it a database's.
-        essence.replace(Fact::DbStatement, "");
-    } else if is_command(facts) {
-        essence.replace(Fact::DbStatement, first_word(given));
-    } else if !given.is_empty() {
-        statement::write(given, buffer);
-        essence.replace(Fact::DbStatement, buffer);
-        essence.forget(Fact::UrlPath);
-        essence.forget(Fact::ServerAddress);
-        return essence;
-    }
-    let named = has(Fact::HttpRoute) || !is_generic(name, facts.text(Fact::HttpMethod));
-    if elsewhere || database || named {
-        essence.forget(Fact::UrlPath);
-        essence.forget(Fact::ServerAddress);
+        essence.forget(&[Fact::DbStatement]);
+        essence.forget(&PATH);
+    } else if has(Fact::DbSystem) || has(Fact::DbStatement) {
+        essence.forget(&PATH);
+        let given = facts.text(Fact::DbStatement);
+        if has(Fact::DbSummary) {
+            // That there is one still makes it a database's.
+            essence.replace(Fact::DbStatement, "");
+        } else if is_command(facts) {
+            essence.replace(Fact::DbStatement, first_word(given));
+        } else if !given.is_empty() {
+            statement::write(given, buffer);
+            essence.replace(Fact::DbStatement, buffer);
+        }
+    } else if has(Fact::HttpRoute) || !is_generic(name, facts.text(Fact::HttpMethod)) {
+        essence.forget(&PATH);
     } else if has(Fact::UrlPath) {
         path_template(bare_path(facts.text(Fact::UrlPath)), buffer);
         essence.replace(Fact::UrlPath, buffer);
@@ -302,20 +298,18 @@ fn shortened(mut name: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use petrel_wire::otlp::view::Value;
-
     use super::*;
 
     const SERVER: i32 = 2;
 
     fn facts<'a>(pairs: &[(&'a str, &'a str)]) -> Facts<'a> {
-        Facts::of(pairs.iter().map(|(key, value)| (*key, Value::Str(value))))
+        Facts::of_texts(pairs.iter().copied())
     }
 
     fn check(kind: i32, name: &str, pairs: &[(&str, &str)], system: &str, shown: &str) {
         let group = of_span("till", kind, name, &facts(pairs));
         let mut buffer = String::new();
-        let essence = essence(name, &facts(pairs), &mut buffer);
+        let essence = facts(pairs).reduced(&essence(name, &facts(pairs), &mut buffer));
         assert_eq!(
             of_span("till", kind, name, &essence),
             group,

@@ -47,10 +47,52 @@ pub fn write(text: &str, out: &mut String) {
 }
 
 fn is_delimiter(c: char) -> bool {
-    matches!(
-        c,
-        ',' | ';' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '=' | '|'
-    )
+    c.is_ascii() && CLASSES[c as usize] & DELIMITER != 0
+}
+
+// What an ASCII character can be; most bytes of a text are none of these.
+const ENDS_WORD: u8 = 1;
+const DELIMITER: u8 = 2;
+const DIGIT: u8 = 4;
+const COLON: u8 = 8;
+const AT: u8 = 16;
+
+const CLASSES: [u8; 128] = {
+    let mut classes = [0; 128];
+    let mut c = 0_u8;
+    while c < 128 {
+        classes[c as usize] = match c {
+            b',' | b';' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'<' | b'>' | b'=' | b'|' => {
+                DELIMITER | ENDS_WORD
+            }
+            b'\t'..=b'\r' | b' ' | b'"' => ENDS_WORD,
+            b'0'..=b'9' => DIGIT,
+            b':' => COLON,
+            b'@' => AT,
+            _ => 0,
+        };
+        c += 1;
+    }
+    classes
+};
+
+/// Where the word at the start of `text` ends, and what was seen in it.
+fn word_end(text: &str) -> (usize, u8) {
+    let (mut end, mut seen) = (0, 0);
+    while let Some(byte) = text.as_bytes().get(end) {
+        match CLASSES.get(usize::from(*byte)) {
+            Some(class) if class & ENDS_WORD != 0 => break,
+            Some(class) => {
+                seen |= class;
+                end += 1;
+            }
+            None => match text[end..].chars().next() {
+                Some(c) if !c.is_whitespace() => end += c.len_utf8(),
+                _ => break,
+            },
+        }
+    }
+    (end, seen)
 }
 
 struct Writer<'o> {
@@ -105,12 +147,10 @@ impl Writer<'_> {
     }
 
     fn word<'t>(&mut self, rest: &'t str) -> &'t str {
-        let end = rest
-            .find(|c: char| c.is_whitespace() || c == '"' || is_delimiter(c))
-            .unwrap_or(rest.len());
+        let (end, seen) = word_end(rest);
         let (word, rest) = rest.split_at(end);
         let bare = word.trim_end_matches(['.', ':', '!', '?', '\'']);
-        match shape(bare) {
+        match shape(bare, seen) {
             Some(name) => self.parameter(name),
             None if self.value && !bare.is_empty() => self.parameter("<*>"),
             None => {
@@ -124,16 +164,11 @@ impl Writer<'_> {
     }
 }
 
-/// What a word is, if it is a parameter.
-fn shape(word: &str) -> Option<&'static str> {
+/// What a word is in which such characters were seen, if it is a parameter.
+fn shape(word: &str, seen: u8) -> Option<&'static str> {
     let bytes = word.as_bytes();
-    let (mut digits, mut colon, mut at) = (false, false, false);
-    for byte in bytes {
-        digits |= byte.is_ascii_digit();
-        colon |= *byte == b':';
-        at |= *byte == b'@';
-    }
-    if colon && word.contains("://") {
+    let (digits, at) = (seen & DIGIT != 0, seen & AT != 0);
+    if seen & COLON != 0 && word.contains("://") {
         return Some("<url>");
     }
     if bytes.first() == Some(&b'/') && bytes.len() > 1 {
@@ -277,6 +312,21 @@ mod tests {
         assert_eq!(once, "user <num> did <x> at <time> with [<num>]");
         let long = template(&"word ".repeat(10_000));
         assert!(long.len() <= MOST_BYTES + LONGEST_WORD);
+    }
+
+    #[test]
+    fn a_word_ends_where_its_characters_say() {
+        for c in (0..=char::MAX as u32).filter_map(char::from_u32) {
+            let ends = c.is_whitespace()
+                || matches!(
+                    c,
+                    '"' | ',' | ';' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '=' | '|'
+                );
+            let text = format!("ab{c}cd");
+            let expected = if ends { 2 } else { text.len() };
+            assert_eq!(word_end(&text).0, expected, "{c:?}");
+        }
+        assert_eq!(word_end("a1:b@c").1, DIGIT | COLON | AT);
     }
 
     proptest::proptest! {

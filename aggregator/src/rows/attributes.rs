@@ -6,6 +6,7 @@ use petrel_wire::otlp::view::{Attributes, EncodedValue, Resource, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::Map;
+use crate::meaning::facts::{Fact, Facts};
 
 /// Writes a value as queries see it: text as it is, bytes in base64, everything else in JSON.
 pub(super) fn write_value(value: Value<'_>, out: &mut String) {
@@ -25,29 +26,71 @@ pub(super) fn write_value(value: Value<'_>, out: &mut String) {
     }
 }
 
-/// Adds a pair to a row; text goes without a copy in between.
+/// Adds a pair to a row and gives the number of its key; text goes without a copy in between.
 #[inline]
-pub(super) fn put<'a>(map: &mut Map<'a>, key: &'a str, value: Value<'_>, buffer: &mut String) {
+pub(super) fn put<'a>(
+    map: &mut Map<'a>,
+    key: &'a [u8],
+    value: EncodedValue<'_>,
+    buffer: &mut String,
+) -> u32 {
     match value {
-        Value::Str(text) => map.put(key, text),
-        Value::Int(number) => map.put(key, itoa::Buffer::new().format(number)),
-        other => map.put_with(key, buffer, |out| write_value(other, out)),
+        EncodedValue::Text(text) => map.put(key, text),
+        EncodedValue::Other(Value::Int(number)) => map.put(key, itoa::Buffer::new().format(number)),
+        EncodedValue::Other(other) => map.put_with(key, buffer, |out| write_value(other, out)),
     }
 }
 
-/// Adds all pairs in the sender's order; texts go without a copy in between.
+/// Adds all pairs in the sender's order.
 #[inline]
 pub(super) fn put_all<'a>(map: &mut Map<'a>, attributes: Attributes<'a>, buffer: &mut String) {
     for (key, value) in attributes.encoded() {
-        match value {
-            EncodedValue::Text(text) => map.put(key, text),
-            EncodedValue::Other(Value::Int(number)) => {
-                map.put(key, itoa::Buffer::new().format(number));
-            }
-            EncodedValue::Other(other) => {
-                map.put_with(key, buffer, |out| write_value(other, out));
+        put(map, key, value, buffer);
+    }
+}
+
+/// Finds the facts among the attributes of one column: what a key means is looked up once for all
+/// rows that have it.
+#[derive(Debug, Default)]
+pub(super) struct Finder {
+    /// By the number of the key in its column; outside nothing where nobody has looked.
+    by_key: Vec<Option<Option<Fact>>>,
+}
+
+impl Finder {
+    /// The same as [`put_all`], with what the item is known by.
+    #[inline]
+    pub(super) fn put_all<'a>(
+        &mut self,
+        map: &mut Map<'a>,
+        attributes: Attributes<'a>,
+        facts: &mut Facts<'a>,
+        buffer: &mut String,
+    ) {
+        for (key, value) in attributes.encoded() {
+            let number = put(map, key, value, buffer);
+            if let Some(fact) = self.fact(number, key) {
+                facts.note(fact, &value);
             }
         }
+    }
+
+    #[inline]
+    fn fact(&mut self, number: u32, key: &[u8]) -> Option<Fact> {
+        match self.by_key.get(number as usize) {
+            Some(Some(known)) => *known,
+            _ => self.look_up(number as usize, key),
+        }
+    }
+
+    #[cold]
+    fn look_up(&mut self, number: usize, key: &[u8]) -> Option<Fact> {
+        let fact = std::str::from_utf8(key).ok().and_then(Fact::of);
+        if self.by_key.len() <= number {
+            self.by_key.resize(number + 1, None);
+        }
+        self.by_key[number] = Some(fact);
+        fact
     }
 }
 

@@ -134,6 +134,11 @@ impl<N: Names> Enum<N> {
     pub(super) fn push(&mut self, number: u8) {
         self.data.push(number);
     }
+
+    /// Changes the value of a row that was pushed.
+    pub(super) fn set(&mut self, row: usize, number: u8) {
+        self.data[row] = number;
+    }
 }
 
 impl<N: Names> Column for Enum<N> {

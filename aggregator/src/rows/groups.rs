@@ -11,7 +11,7 @@ use super::columns::{Enum, Plain, Seconds, Seed, table};
 use super::counts::{Buckets, Counts, Words};
 use super::spans::Kind;
 use super::time::Moment;
-use crate::meaning::facts::{Fact, Facts};
+use crate::meaning::facts::{Essence, Fact, Facts};
 use crate::meaning::group::{self, Group};
 use crate::meaning::template;
 
@@ -104,6 +104,8 @@ pub(super) struct Groups<'a> {
     found: HashMap<(usize, u32), usize, Seed>,
     minutes: Vec<Minute>,
     identity: Vec<u8>,
+    /// The item before, and its slot: neighbours are often alike.
+    before: (Vec<u8>, usize),
     buffer: String,
 }
 
@@ -118,11 +120,11 @@ impl<'a> Groups<'a> {
     ) -> &Group {
         let kind = span.kind();
         let mut buffer = std::mem::take(&mut self.buffer);
-        let facts = group::essence(span.name(), facts, &mut buffer);
+        let essence = group::essence(span.name(), facts, &mut buffer);
         self.identify(whose, u8::try_from(kind).unwrap_or(0), span.name());
-        facts.identify(&mut self.identity);
+        facts.identify(&essence, &mut self.identity);
         let slot = self.slot(whose, u8::try_from(kind).unwrap_or(0), |_| {
-            group::of_span(whose.service, kind, span.name(), &facts)
+            group::of_span(whose.service, kind, span.name(), &facts.reduced(&essence))
         });
         self.buffer = buffer;
         let item = Item {
@@ -150,7 +152,7 @@ impl<'a> Groups<'a> {
 
     fn exception_slot(&mut self, whose: &Whose<'a>, facts: &Facts<'_>) -> usize {
         self.identify(whose, 0, "exception");
-        facts.identify(&mut self.identity);
+        facts.identify(&Essence::default(), &mut self.identity);
         self.slot(whose, 0, |buffer| {
             let of = |fact| facts.text(fact);
             group::of_exception(
@@ -184,7 +186,7 @@ impl<'a> Groups<'a> {
                 }
             }
             self.identify(whose, severity, &template);
-            facts.identify(&mut self.identity);
+            facts.identify(&Essence::default(), &mut self.identity);
             let slot = self.slot(whose, 0, |_| group::of_log(severity, &template, facts));
             self.buffer = template;
             slot
@@ -218,13 +220,21 @@ impl<'a> Groups<'a> {
         kind: u8,
         make: impl FnOnce(&mut String) -> Group,
     ) -> usize {
-        let hash = xxh3_128_with_seed(&self.identity, self.seed.value());
-        if let Some(slot) = self.known.get(&hash) {
-            return *slot;
+        if self.identity == self.before.0 {
+            return self.before.1;
         }
-        let group = make(&mut self.buffer);
-        let slot = self.slot_of(whose, kind, group);
-        self.known.insert(hash, slot);
+        let hash = xxh3_128_with_seed(&self.identity, self.seed.value());
+        let slot = match self.known.get(&hash) {
+            Some(slot) => *slot,
+            None => {
+                let group = make(&mut self.buffer);
+                let slot = self.slot_of(whose, kind, group);
+                self.known.insert(hash, slot);
+                slot
+            }
+        };
+        std::mem::swap(&mut self.identity, &mut self.before.0);
+        self.before.1 = slot;
         slot
     }
 

@@ -70,18 +70,16 @@ struct Row<'a> {
     message: &'a [u8],
 }
 
-/// Where an item stands: day, project, bucket, service and name in `key`, then its time, then what
-/// makes the order of equals certain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Where an item stands in the order of its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    key: u128,
-    at: u64,
-    item: usize,
+    day: u16,
+    item: u32,
 }
 
 impl Place {
     pub(super) fn day(&self) -> u16 {
-        (self.key >> 112) as u16
+        self.day
     }
 }
 
@@ -104,14 +102,14 @@ impl<'a> Items<'a> {
     /// The items of `places`, in their order.
     pub(super) fn each(&self, places: &[Place]) -> impl Iterator<Item = Item<'_, 'a>> {
         places.chunks(NEAR).flat_map(|places| {
-            bring_near(places.iter().map(|place| self.items[place.item].message));
+            bring_near(places.iter().map(|place| self.row(place).message));
             places.iter().map(|place| self.at(place))
         })
     }
 
     /// The item of a place.
     pub(super) fn at(&self, place: &Place) -> Item<'_, 'a> {
-        let row = &self.items[place.item];
+        let row = self.row(place);
         Item {
             group: &self.groups[row.group as usize],
             at: row.at,
@@ -120,28 +118,114 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// By day, then by the table's key.
+    fn row(&self, place: &Place) -> &Row<'a> {
+        &self.items[place.item as usize]
+    }
+
+    /// By day, then by the table's key; equals as they came.
     pub(super) fn sorted(&self) -> Vec<Place> {
+        let keys = self.keys();
+        self.packed(&keys).unwrap_or_else(|| self.compared(&keys))
+    }
+
+    fn keys(&self) -> Keys {
         let (services, names) = (self.services.ranks(), self.names.ranks());
-        let mut places: Vec<_> = (0..)
+        let mut projects: Vec<u32> = self.groups.iter().map(|group| group.project).collect();
+        projects.sort_unstable();
+        projects.dedup();
+        let days = self.items.iter().map(|row| row.at.day());
+        let (first, last) = (days.clone().min(), days.max());
+        let (first, last) = (first.unwrap_or(0), last.unwrap_or(0));
+        let rank = |group: &Group<'_>| projects.partition_point(|one| *one < group.project);
+        let groups = self.groups.iter().zip(&self.service_of);
+        Keys {
+            first_day: first,
+            days: usize::from(last - first) + 1,
+            projects: projects.len(),
+            services: services.len(),
+            of_group: groups
+                .map(|(group, service)| (number(rank(group)), services[*service as usize]))
+                .collect(),
+            names,
+        }
+    }
+
+    /// Everything that decides in one number, which is sorted in half the time, if it fits. It does
+    /// for as many items as an insert has.
+    fn packed(&self, keys: &Keys) -> Option<Vec<Place>> {
+        let items = width(self.items.len());
+        let (projects, services) = (width(keys.projects), width(keys.services));
+        let (days, names) = (width(keys.days), width(keys.names.len()));
+        if days + projects + BUCKET_BITS + services + names + TIME_BITS + items > u128::BITS {
+            return None;
+        }
+        let mut packed: Vec<u128> = (0..)
             .zip(&self.items)
             .map(|(item, row)| {
-                let group = row.group as usize;
-                let key = u128::from(row.at.day()) << 112
-                    | u128::from(self.groups[group].project) << 80
-                    | u128::from(row.at.bucket_of_day()) << 64
-                    | u128::from(services[self.service_of[group] as usize]) << 32
-                    | u128::from(names[row.name as usize]);
-                Place {
-                    key,
-                    at: row.at.as_u64(),
-                    item,
+                let (project, service) = keys.of_group[row.group as usize];
+                let mut key = u128::from(row.at.day() - keys.first_day);
+                for (value, width) in [
+                    (u64::from(project), projects),
+                    (u64::from(row.at.bucket_of_day()), BUCKET_BITS),
+                    (u64::from(service), services),
+                    (u64::from(keys.names[row.name as usize]), names),
+                    (row.at.in_bucket(), TIME_BITS),
+                    (item, items),
+                ] {
+                    key = key << width | u128::from(value);
                 }
+                key
             })
             .collect();
-        places.sort_unstable();
-        places
+        packed.sort_unstable();
+        let above = u128::MAX.unbounded_shl(items);
+        let places = packed.into_iter().map(|key| {
+            let item = usize::try_from(key & !above).unwrap_or(0);
+            Place {
+                day: self.items[item].at.day(),
+                item: number(item),
+            }
+        });
+        Some(places.collect())
     }
+
+    fn compared(&self, keys: &Keys) -> Vec<Place> {
+        let mut order: Vec<usize> = (0..self.items.len()).collect();
+        order.sort_unstable_by_key(|item| {
+            let row = &self.items[*item];
+            let (project, service) = keys.of_group[row.group as usize];
+            let (at, name) = (row.at, keys.names[row.name as usize]);
+            let of_day = (at.day(), project, at.bucket_of_day());
+            (of_day, service, name, at, *item)
+        });
+        let place = |item: usize| Place {
+            day: self.items[item].at.day(),
+            item: number(item),
+        };
+        order.into_iter().map(place).collect()
+    }
+}
+
+/// What items are sorted by, as small numbers in the order of what they stand for.
+#[derive(Debug)]
+struct Keys {
+    first_day: u16,
+    days: usize,
+    projects: usize,
+    services: usize,
+    /// Project and service, by group.
+    of_group: Vec<(u32, u32)>,
+    names: Vec<u32>,
+}
+
+/// The five minutes of a day.
+const BUCKET_BITS: u32 = 9;
+/// Nanoseconds of five minutes.
+const TIME_BITS: u32 = 39;
+
+/// Bits that numbers below `count` have.
+fn width(count: usize) -> u32 {
+    usize::BITS - count.saturating_sub(1).leading_zeros()
 }
 
 /// So many items are brought near together.
@@ -223,6 +307,7 @@ mod tests {
             items.push(at, name, message);
         }
         let places = items.sorted();
+        assert_eq!(places, items.compared(&items.keys()));
         let order: Vec<u8> = items.each(&places).map(|item| item.message[0]).collect();
         assert_eq!(order, b"012345678");
         let days: Vec<_> = places.chunk_by(|a, b| a.day() == b.day()).collect();

@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use petrel_wire::Signal;
 use petrel_wire::otlp::view::{self, Attributes, Span, SpanHead, View as _};
 
-use super::attributes::{odd_id, put, put_all, span_id, trace_id};
+use super::attributes::{Finder, odd_id, put_all, span_id, trace_id};
 use super::columns::{
     Array, Dictionary, Enum, Map, Names, Nanos, Plain, Seconds, Seed, Text, table,
 };
 use super::counts::Words;
 use super::derived::Derived;
+use super::edges::{RowOf, Side};
+use super::groups::Whose;
 use super::items::{Group, Item, Items, Place};
 use super::resources::Resources;
 use super::time::{Calendar, Moment, nanos};
@@ -68,6 +70,8 @@ table! {
         batch: Dictionary<'a>,
         system: Words,
         group_id: Plain<u64>,
+        call_side: Enum<Side>,
+        call_peer: Dictionary<'a>,
     }
 }
 
@@ -118,22 +122,29 @@ pub(super) fn blocks<'a>(
             }
         }
     }
-    let mut blocks = Vec::new();
+    let mut days: Vec<Day<'_>> = Vec::new();
     for places in items.sorted().chunk_by(|a, b| a.day() == b.day()) {
-        let day = places[0].day();
-        let mut columns = Columns::default();
-        let mut traces = Traces::default();
-        let mut buffer = String::new();
+        let mut day = Day {
+            number: places[0].day(),
+            index: number(days.len()),
+            ..Day::default()
+        };
         for item in items.each(places) {
-            let row = Row::read(item);
-            push(&mut columns, &row, &mut buffer, derived);
-            traces.note(&row);
+            day.push(&Row::read(item), derived);
         }
         suggest(&items, places, derived);
-        blocks.push(columns.finish(day));
-        blocks.extend(traces.columns().map(|columns| columns.finish(day)));
+        days.push(day);
     }
-    blocks
+    // The two sides of a call may be spans of different days.
+    for RowOf { day, row } in derived.edges.meet() {
+        let sides = &mut days[day as usize].columns.call_side;
+        sides.set(row as usize, Side::NONE);
+    }
+    days.into_iter().flat_map(Day::blocks).collect()
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).expect("a cut has fewer items")
 }
 
 /// Keys and values for who types a filter, from some of the spans.
@@ -170,16 +181,57 @@ impl<'i, 'a> Row<'i, 'a> {
     }
 }
 
-fn push<'a>(
-    columns: &mut Columns<'a>,
-    row: &Row<'_, 'a>,
-    buffer: &mut String,
-    derived: &mut Derived<'a>,
-) {
+/// The rows of one day.
+#[derive(Debug, Default)]
+struct Day<'a> {
+    number: u16,
+    /// Among those of the piece.
+    index: u32,
+    columns: Columns<'a>,
+    traces: Traces,
+    finder: Finder,
+    facts: Facts<'a>,
+    buffer: String,
+}
+
+impl<'a> Day<'a> {
+    fn push(&mut self, row: &Row<'_, 'a>, derived: &mut Derived<'a>) {
+        let of = RowOf {
+            day: self.index,
+            row: number(self.columns.rows),
+        };
+        self.facts.clear();
+        let whose = row.item.whose(derived);
+        push(self, row, &whose, derived);
+        let (span, facts) = (&row.span, &self.facts);
+        let columns = &mut self.columns;
+        let group = derived.groups.span(&whose, span, row.duration(), facts);
+        columns.system.push(&group.system);
+        columns.group_id.push(group.id);
+        let mark = derived.edges.span(&whose, span, of, row.duration(), facts);
+        columns.call_side.push(mark.side);
+        columns.call_peer.push(mark.peer);
+        self.traces.note(row);
+    }
+
+    fn blocks(self) -> impl Iterator<Item = Block> {
+        let traces = self.traces.columns();
+        let traces = traces.map(|traces| traces.finish(self.number));
+        std::iter::once(self.columns.finish(self.number)).chain(traces)
+    }
+}
+
+/// What was sent.
+fn push<'a>(day: &mut Day<'a>, row: &Row<'_, 'a>, whose: &Whose<'a>, derived: &mut Derived<'a>) {
+    let Day {
+        columns,
+        finder,
+        facts,
+        buffer,
+        ..
+    } = day;
     let Row { item, span } = row;
     let group = item.group;
-    let whose = item.whose(derived);
-    let mut facts = Facts::default();
     columns.rows += 1;
     columns.project_id.push(group.project);
     columns.bucket.push(item.at.bucket());
@@ -198,10 +250,7 @@ fn push<'a>(
     columns.scope_name.push(group.scope.name());
     columns.scope_version.push(group.scope.version());
     columns.resource_id.push(group.resource_id);
-    for (key, value) in span.attributes() {
-        facts.see(key, &value);
-        put(&mut columns.attributes, key, value, buffer);
-    }
+    finder.put_all(&mut columns.attributes, span.attributes(), facts, buffer);
     put_scope(&mut columns.attributes, group.scope.attributes(), buffer);
     put_remarks(&mut columns.attributes, row, buffer);
     columns.attributes.end_row();
@@ -215,7 +264,7 @@ fn push<'a>(
             .push(nanos(event.time_unix_nano()));
         columns.event_names.items.push(event.name());
         if event.name() == "exception" {
-            derived.groups.exception(&whose, span, &event);
+            derived.groups.exception(whose, span, &event);
         }
         let attributes = &mut columns.event_attributes.items;
         put_all(attributes, event.attributes(), buffer);
@@ -255,11 +304,6 @@ fn push<'a>(
     columns.link_attributes.end_row(links);
     columns.accepted.push(group.accepted.seconds());
     columns.batch.push(group.origin);
-
-    let group = derived.groups.span(&whose, span, row.duration(), &facts);
-    columns.system.push(&group.system);
-    columns.group_id.push(group.id);
-    derived.edges.span(&whose, span, row.duration(), &facts);
 }
 
 // How OpenTelemetry spells these where a format has no field for them ("Mapping to non-OTLP").

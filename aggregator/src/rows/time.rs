@@ -65,6 +65,11 @@ impl Moment {
         u16::try_from(self.0 / SECOND % DAY / BUCKET).expect("a day has 288 of them")
     }
 
+    /// Nanoseconds since the start of its five minutes.
+    pub(super) fn in_bucket(self) -> u64 {
+        self.0 % (BUCKET * SECOND)
+    }
+
     /// Days since the epoch.
     pub(super) fn day(self) -> u16 {
         u16::try_from(self.0 / SECOND / DAY).expect("moments end with the year 2100")

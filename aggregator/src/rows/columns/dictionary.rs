@@ -80,9 +80,9 @@ impl<'a> Dictionary<'a> {
     /// The keys come with the data, and are all that there is.
     const FLAGS: u64 = (1 << 9) | (1 << 10);
 
-    /// Appends a value.
+    /// Appends a value; the same number for the same one.
     #[inline]
-    pub(in crate::rows) fn push(&mut self, value: &'a (impl AsRef<[u8]> + ?Sized)) {
+    pub(in crate::rows) fn push(&mut self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> u32 {
         let value = value.as_ref();
         let next = self.keys.get(self.last).map(|key| key.next);
         let index = match next {
@@ -91,6 +91,7 @@ impl<'a> Dictionary<'a> {
         };
         self.last = index as usize;
         self.rows.push(index);
+        index
     }
 
     #[inline]
@@ -164,16 +165,16 @@ pub(in crate::rows) struct Map<'a> {
 }
 
 impl<'a> Map<'a> {
-    /// Adds a pair to the row.
+    /// Adds a pair to the row and gives the number of the key in this column.
     #[inline]
     pub(in crate::rows) fn put(
         &mut self,
         key: &'a (impl AsRef<[u8]> + ?Sized),
         value: impl AsRef<[u8]>,
-    ) {
-        self.keys.push(key);
+    ) -> u32 {
         self.values.push(value);
         self.end += 1;
+        self.keys.push(key)
     }
 
     /// Adds a pair whose value is written piece by piece; `value` appends to the text it is given.
@@ -183,10 +184,10 @@ impl<'a> Map<'a> {
         key: &'a (impl AsRef<[u8]> + ?Sized),
         buffer: &mut String,
         value: impl FnOnce(&mut String),
-    ) {
+    ) -> u32 {
         buffer.clear();
         value(buffer);
-        self.put(key, &*buffer);
+        self.put(key, &*buffer)
     }
 
     /// Ends the row.

@@ -267,7 +267,6 @@ fn tables(load: Load) -> &'static [&'static str] {
             "resources",
             "group_minutes",
             "service_edges",
-            "call_halves",
             "attribute_values",
         ],
         Load::Logs => &["log_rows", "resources", "group_minutes", "attribute_values"],
