@@ -17,8 +17,8 @@
 //!
 //! [`pipeline`] knows which stage feeds which. [`custody`] keeps the books: `admitted = spooled +
 //! dropped + refused`, and from there on the spool's: `spooled = delivered + rejected + evicted +
-//! corrupt + here`. [`telemetry`] and [`admin`] show them, and [`gaps`] tells the next hop what is
-//! missing.
+//! corrupt + here`. [`telemetry`] and [`admin`] show them, [`gaps`] tells the next hop what is
+//! missing, and [`tellings`] what processors have counted.
 
 pub mod admin;
 pub mod config;
@@ -33,6 +33,7 @@ pub mod seal;
 pub mod shutdown;
 pub mod status;
 pub mod telemetry;
+pub mod tellings;
 
 pub use config::{Config, ConfigError, Environment};
 pub use pipeline::{Agent, Surroundings};

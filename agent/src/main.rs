@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use petrel_agent::forward::ForwardTiming;
 use petrel_agent::telemetry::Level;
 use petrel_agent::{
-    Agent, Config, ConfigError, Environment, Surroundings, gaps, reload, shutdown, status,
+    Agent, Config, ConfigError, Environment, Surroundings, gaps, reload, shutdown, status, tellings,
 };
 use petrel_agent::{pipeline::StartError, telemetry};
 use petrel_wire::SystemClock;
@@ -125,6 +125,7 @@ async fn serve(config: Config, path: &Path) -> anyhow::Result<ExitCode> {
         clock: SystemClock::shared(),
         timing: ForwardTiming::default(),
         tell_gaps: gaps::EVERY,
+        tell_counted: tellings::EVERY,
         beat: move || {
             if watched {
                 tell_systemd(&[NotifyState::Watchdog]);

@@ -32,6 +32,7 @@ use crate::receive::AgentDoor;
 use crate::reload::{ReloadError, Reloads, needs_restart};
 use crate::seal::{Seal, SealConfig};
 use crate::telemetry::{Report, Watch};
+use crate::tellings::Tellings;
 
 /// Requests that were let in may finish for this long.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -80,6 +81,8 @@ pub struct Surroundings<B> {
     pub timing: ForwardTiming,
     /// How often to tell what was lost, if anything was.
     pub tell_gaps: Duration,
+    /// How often to tell what processors have counted.
+    pub tell_counted: Duration,
     /// Called every second by the forward loop.
     pub beat: B,
 }
@@ -95,10 +98,12 @@ pub struct Agent {
     addresses: Addresses,
     receivers: Vec<JoinHandle<()>>,
     gaps: JoinHandle<()>,
+    tellings: JoinHandle<()>,
     sealing: JoinHandle<()>,
     forwarding: JoinHandle<()>,
     admin: JoinHandle<()>,
     stop_receiving: CancellationToken,
+    stop_telling: CancellationToken,
     stop_forwarding: CancellationToken,
     stop_admin: CancellationToken,
 }
@@ -124,6 +129,7 @@ impl Agent {
             clock,
             timing,
             tell_gaps,
+            tell_counted,
             beat,
         } = surroundings;
         let bandwidth = config.forward.bandwidth.clone();
@@ -137,6 +143,7 @@ impl Agent {
         warn_of_exposure(&config);
 
         let stop_receiving = CancellationToken::new();
+        let stop_telling = CancellationToken::new();
         let stop_forwarding = CancellationToken::new();
         let stop_admin = CancellationToken::new();
         let books = Arc::new(Books::default());
@@ -155,6 +162,7 @@ impl Agent {
             Arc::clone(&books),
             Arc::clone(&clock),
         );
+        let tellings = Tellings::new(plugins.clone(), sealer.clone(), Arc::clone(&books), &spool);
         let door = AgentDoor::new(Arc::clone(&books), plugins.clone(), sealer);
         let refusals = door.refusals();
         let router = petrel_receiver::router(door, receiver_config(&config));
@@ -183,12 +191,14 @@ impl Agent {
             meter,
             receivers: receivers.into(),
             gaps: tokio::spawn(gaps.run(tell_gaps, stop_receiving.clone())),
+            tellings: tokio::spawn(tellings.run(tell_counted, stop_telling.clone())),
             sealing: tokio::spawn(seal.run()),
             forwarding: tokio::spawn(forwarder.run(beat)),
             admin: spawn_admin(admin_listener, watch.clone(), stop_admin.clone()),
             addresses: Addresses { grpc, http, admin },
             watch,
             stop_receiving,
+            stop_telling,
             stop_forwarding,
             stop_admin,
         };
@@ -251,9 +261,12 @@ impl Agent {
         for receiver in self.receivers {
             let _panicked = receiver.await;
         }
-        // The last handles of the sealer go with the receivers and the gaps.
+        // After the last request, so that all that was counted is told.
+        self.stop_telling.cancel();
+        // The last handles of the sealer go with the receivers, the gaps and the tellings.
         let sealing = async {
             let _panicked = self.gaps.await;
+            let _panicked = self.tellings.await;
             self.sealing.await
         };
         if tokio::time::timeout(LAST_GROUP, sealing).await.is_err() {

@@ -5,8 +5,11 @@
 
 use std::sync::Arc;
 
-use petrel_plugin_host::{Chain, PluginError, PluginStats, ProcessorConfig, Reloaded, Verdict};
+use petrel_plugin_host::{
+    Chain, Effects, PluginError, PluginStats, ProcessorConfig, Reloaded, Teller, Telling, Verdict,
+};
 use petrel_receiver::Refused;
+use petrel_wire::Batch;
 use tokio::sync::Semaphore;
 
 use crate::custody::Admitted;
@@ -22,7 +25,12 @@ pub struct Plugins {
 #[derive(Debug)]
 pub enum Processed {
     /// On to the disk; what processors dropped of it is booked.
-    Kept(Admitted),
+    Kept {
+        /// What is left.
+        admitted: Admitted,
+        /// To be settled once that is durable.
+        effects: Effects,
+    },
     /// Nothing is left; all of it is booked.
     Dropped {
         /// How many items that were.
@@ -43,18 +51,27 @@ impl Plugins {
     /// Runs the chain. A closed processor that failed refuses with "come again": the data is
     /// neither lost nor forwarded unprocessed.
     pub async fn process(&self, admitted: Admitted) -> Result<Processed, Refused> {
-        let chain = Arc::clone(&self.chain);
-        if chain.is_empty() {
-            return Ok(Processed::Kept(admitted));
+        if self.chain.is_empty() {
+            let effects = Effects::default();
+            return Ok(Processed::Kept { admitted, effects });
         }
+        self.run(admitted, Chain::process_for).await
+    }
+
+    async fn run(
+        &self,
+        admitted: Admitted,
+        work: impl FnOnce(&Chain, Batch) -> (Verdict, Effects) + Send + 'static,
+    ) -> Result<Processed, Refused> {
+        let chain = Arc::clone(&self.chain);
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let Admitted { batch, mut custody } = admitted;
         let verdict = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            chain.process(batch)
+            work(&chain, batch)
         });
         // A panic in the host is a failure like a guest's: nothing passes unprocessed.
-        let verdict = verdict
+        let (verdict, effects) = verdict
             .await
             .map_err(|_| Refused::busy("a processor failed; send the batch again"))?;
         match verdict {
@@ -63,13 +80,16 @@ impl Plugins {
                 if batch.is_empty() {
                     let items = u64::from(dropped) + custody.items();
                     custody.dropped(custody.items());
+                    effects.settle();
                     return Ok(Processed::Dropped { items });
                 }
-                Ok(Processed::Kept(Admitted { batch, custody }))
+                let admitted = Admitted { batch, custody };
+                Ok(Processed::Kept { admitted, effects })
             }
             Verdict::Dropped { .. } => {
                 let items = custody.items();
                 custody.dropped(items);
+                effects.settle();
                 Ok(Processed::Dropped { items })
             }
             Verdict::Refused { by, reason } => {
@@ -77,6 +97,29 @@ impl Plugins {
                 Err(Refused::busy(format!("processor {by}: {reason}")))
             }
         }
+    }
+
+    /// What processors have counted since the last time.
+    pub fn tellings(&self, teller: &Teller) -> Vec<Telling> {
+        self.chain.tellings(teller)
+    }
+
+    /// Runs what a processor counted through those that follow it. The telling comes back, unless
+    /// the host failed over it; then its values wait for the next one.
+    pub async fn process_telling(
+        &self,
+        telling: Telling,
+        admitted: Admitted,
+    ) -> (Option<Telling>, Result<Processed, Refused>) {
+        let (give_back, back) = tokio::sync::oneshot::channel();
+        let processed = self.run(admitted, move |chain, _| {
+            let processed = chain.process_telling(&telling);
+            // Whoever asked may have gone; then it is put back here.
+            drop(give_back.send(telling));
+            processed
+        });
+        let processed = processed.await;
+        (back.await.ok(), processed)
     }
 
     /// Replaces the processors between two batches; on an error the old ones stay. Compiles, so it

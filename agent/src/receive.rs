@@ -108,8 +108,9 @@ impl Door for AgentDoor {
         let admitted = Admitted::new(&self.books, batch);
         match self.plugins.process(admitted).await? {
             Processed::Dropped { items } => Ok(Receipt::dropped(items)),
-            Processed::Kept(admitted) => {
+            Processed::Kept { admitted, effects } => {
                 let spooled = self.sealer.spool(admitted).await?;
+                effects.settle();
                 tracing::debug!(batch.id = %spooled.id(), %signal, items, "received {items} {signal}");
                 Ok(Receipt::spooled(&spooled))
             }

@@ -8,6 +8,9 @@ use crate::telemetry::{ProcessorReport, Report, SignalReport};
 /// A running agent answers at once; one that doesn't is not well.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What a processor counts about itself, as far as it fits.
+const OWN_LINES: usize = 10;
+
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -160,6 +163,22 @@ fn processor(page: &mut Page, processor: &ProcessorReport) {
             "           {} failures, {} items quarantined; last: {error}",
             processor.failures, processor.quarantined_items
         ));
+    }
+    for metric in processor.own.iter().take(OWN_LINES) {
+        let labels: Vec<_> = metric
+            .labels
+            .iter()
+            .map(|(key, text)| format!(" {key}={text}"))
+            .collect();
+        let (name, unit, labels) = (&metric.name, &metric.unit, labels.concat());
+        let value = match metric.count {
+            Some(count) => format!("{count} values, {} in all", metric.value),
+            None => metric.value.to_string(),
+        };
+        page.line(format_args!("           {name}{labels}: {value} {unit}"));
+    }
+    if let Some(more @ 1..) = processor.own.len().checked_sub(OWN_LINES) {
+        page.line(format_args!("           and {more} more on /metrics"));
     }
     if let Some(off) = &processor.off {
         let again = seconds(off.retry_seconds);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_plugin_host::PluginState;
+use petrel_plugin_host::{OwnMetric, OwnValue, PluginState};
 use petrel_spool::Spool;
 use petrel_wire::{Clock, Peer, Signal, UnixNanos};
 use serde::{Deserialize, Serialize};
@@ -234,6 +234,44 @@ pub struct ProcessorReport {
     pub last_error: Option<String>,
     /// Why it is not called for a while, if it is not.
     pub off: Option<OffReport>,
+    /// What it counts about itself.
+    #[serde(default)]
+    pub own: Vec<OwnReport>,
+}
+
+/// One series of what a processor counts about itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OwnReport {
+    /// As the plugin calls it.
+    pub name: String,
+    /// As the plugin gives it; may be empty.
+    pub unit: String,
+    /// `counter`, `gauge` or `distribution`.
+    pub kind: String,
+    /// Keys and values.
+    pub labels: Vec<(String, String)>,
+    /// The value; of a distribution the sum of all values.
+    pub value: f64,
+    /// Of a distribution, how many values there were.
+    pub count: Option<u64>,
+}
+
+impl From<OwnMetric> for OwnReport {
+    fn from(metric: OwnMetric) -> Self {
+        let (kind, value, count) = match metric.value {
+            OwnValue::Counter(value) => ("counter", value, None),
+            OwnValue::Gauge(value) => ("gauge", value, None),
+            OwnValue::Distribution { count, sum } => ("distribution", sum, Some(count)),
+        };
+        Self {
+            name: metric.name,
+            unit: metric.unit,
+            kind: kind.to_owned(),
+            labels: metric.labels,
+            value,
+            count,
+        }
+    }
 }
 
 /// A processor that kept failing and is left alone for a while.
@@ -327,6 +365,7 @@ impl Watch {
                 trips: stats.trips,
                 busy_seconds: stats.busy.as_secs_f64(),
                 last_error: stats.last_error,
+                own: stats.own.into_iter().map(OwnReport::from).collect(),
                 off: match stats.state {
                     PluginState::Running => None,
                     PluginState::Off { retry_in, because } => Some(OffReport {

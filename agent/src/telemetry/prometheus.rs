@@ -4,9 +4,10 @@
 //! dropped_items_total + refused_items_total + in_hand_items`, and of the spool
 //! `spool_spooled_items_total = delivered + rejected + evicted + corrupt + spool_here_items`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Level, Report, SignalReport};
+use super::{Level, OwnReport, Report, SignalReport};
 
 /// Every metric: name, help, and how it is read off one signal.
 type PerSignal = (&'static str, &'static str, fn(&SignalReport) -> u64);
@@ -95,6 +96,7 @@ pub fn metrics(report: &Report) -> String {
     spool(&mut page, report);
     forward(&mut page, report);
     processors(&mut page, report);
+    own(&mut page, report);
     let health = match report.health.status {
         Level::Ok => 0,
         Level::Degraded => 1,
@@ -258,6 +260,64 @@ fn processors(page: &mut Page, report: &Report) {
     }
 }
 
+/// What processors count about themselves: `petrel_plugin_` and the plugin's own name for it.
+fn own(page: &mut Page, report: &Report) {
+    let mut by_name: BTreeMap<(String, &'static str), Vec<(&str, &OwnReport)>> = BTreeMap::new();
+    for processor in &report.processors {
+        for metric in &processor.own {
+            let (ending, kind) = match metric.kind.as_str() {
+                "counter" => ("_total", "counter"),
+                "distribution" => ("", "summary"),
+                _ => ("", "gauge"),
+            };
+            let name = format!("petrel_plugin_{}{ending}", plain(&metric.name));
+            let series = by_name.entry((name, kind)).or_default();
+            series.push((processor.name.as_str(), metric));
+        }
+    }
+    let mut last = String::new();
+    for ((name, kind), series) in by_name {
+        // A name has one kind on a page, whatever two plugins make of it.
+        if name != last {
+            page.typed(&name, kind);
+        }
+        for (processor, metric) in series {
+            let own = metric.labels.iter().map(|(key, text)| {
+                let key = match plain(key) {
+                    key if key == "processor" => "exported_processor".to_owned(),
+                    key => key,
+                };
+                (key, text.as_str())
+            });
+            let labels: Vec<_> = own.collect();
+            let mut all = vec![("processor", processor)];
+            all.extend(labels.iter().map(|(key, text)| (key.as_str(), *text)));
+            match metric.count {
+                None => page.line(&name, &all, metric.value),
+                Some(count) => {
+                    page.line(&format!("{name}_sum"), &all, metric.value);
+                    page.line(&format!("{name}_count"), &all, count);
+                }
+            }
+        }
+        last = name;
+    }
+}
+
+/// With the letters that Prometheus takes.
+fn plain(name: &str) -> String {
+    let letters = name.chars();
+    letters
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '_'
+            }
+        })
+        .collect()
+}
+
 fn kind(name: &str) -> &'static str {
     if GAUGES.contains(&name) {
         "gauge"
@@ -281,8 +341,16 @@ impl Page {
         );
     }
 
+    fn typed(&mut self, name: &str, kind: &str) {
+        let _ = writeln!(self.text, "# TYPE {name} {kind}");
+    }
+
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let _ = write!(self.text, "petrel_agent_{name}");
+        self.line(&format!("petrel_agent_{name}"), labels, value);
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        self.text.push_str(name);
         for (index, (label, text)) in labels.iter().enumerate() {
             let open = if index == 0 { '{' } else { ',' };
             let text = text

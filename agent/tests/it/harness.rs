@@ -55,6 +55,8 @@ pub(crate) struct Site {
     pub(crate) timing: ForwardTiming,
     /// How often agents tell what they have lost.
     pub(crate) tell_gaps: Duration,
+    /// How often they tell what processors have counted.
+    pub(crate) tell_counted: Duration,
 }
 
 impl Site {
@@ -86,6 +88,7 @@ impl Site {
                 look_at_files: Duration::from_millis(50),
             },
             tell_gaps: Duration::from_secs(3600),
+            tell_counted: Duration::from_secs(3600),
         }
     }
 
@@ -109,6 +112,7 @@ impl Site {
             clock: SystemClock::shared(),
             timing: self.timing,
             tell_gaps: self.tell_gaps,
+            tell_counted: self.tell_counted,
             beat: || {},
         };
         let agent = Agent::start(config, surroundings).await.unwrap();

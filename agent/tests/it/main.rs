@@ -10,6 +10,7 @@
 mod authority;
 mod binary;
 mod canary;
+mod counted;
 mod delivery;
 mod door;
 #[path = "../../../sdk/plugin-host/tests/it/guest.rs"]

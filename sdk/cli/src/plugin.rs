@@ -4,6 +4,7 @@ pub(crate) mod build;
 mod cases;
 pub(crate) mod compare;
 mod compiled;
+mod counted;
 pub(crate) mod dev;
 pub(crate) mod diff;
 mod host;

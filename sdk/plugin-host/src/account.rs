@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::config::OnError;
+use crate::meter::{Key, Meter, Value};
 
 /// Lines about one processor's failures: one in so long, with how many there were.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -40,6 +41,70 @@ pub struct PluginStats {
     pub on_error: OnError,
     /// Whether it is called.
     pub state: PluginState,
+    /// What it counts itself, for the operator.
+    pub own: Vec<OwnMetric>,
+}
+
+/// One series of a metric that a plugin keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnMetric {
+    /// As the plugin declared it.
+    pub name: String,
+    /// As the plugin declared it; may be empty.
+    pub unit: String,
+    /// Keys and values; `otel.metric.overflow` where a series had no place of its own.
+    pub labels: Vec<(String, String)>,
+    /// Since the start.
+    pub value: OwnValue,
+}
+
+/// What a series has come to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OwnValue {
+    /// Only grows.
+    Counter(f64),
+    /// Goes up and down.
+    Gauge(f64),
+    /// How many values there were, and what they add up to.
+    Distribution {
+        /// How many.
+        count: u64,
+        /// All together.
+        sum: f64,
+    },
+}
+
+impl OwnMetric {
+    pub(crate) fn all(meter: &Meter) -> Vec<Self> {
+        let own = meter.own().into_iter();
+        own.map(|(key, value)| Self::new(&key, &value)).collect()
+    }
+
+    pub(crate) fn new(key: &Key, value: &Value) -> Self {
+        let instrument = &key.instrument;
+        let labels = match &key.labels {
+            None => vec![("otel.metric.overflow".to_owned(), "true".to_owned())],
+            Some(labels) => {
+                let given = instrument.labels.iter().zip(labels);
+                given
+                    .filter_map(|(key, text)| Some((key.clone(), text.as_deref()?.to_owned())))
+                    .collect()
+            }
+        };
+        Self {
+            name: instrument.name.clone(),
+            unit: instrument.unit.clone(),
+            labels,
+            value: match value {
+                Value::Sum(sum) if instrument.is_delta() => OwnValue::Counter(*sum),
+                Value::Sum(value) | Value::Last(value) => OwnValue::Gauge(*value),
+                Value::Histogram(histogram) => OwnValue::Distribution {
+                    count: histogram.count,
+                    sum: histogram.sum,
+                },
+            },
+        }
+    }
 }
 
 /// Whether a processor is called.

@@ -12,8 +12,10 @@ use petrel_wire::{Batch, Clock, Limits, SystemClock};
 use crate::account::PluginStats;
 use crate::cache::Cache;
 use crate::config::ProcessorConfig;
+use crate::effects::Effects;
 use crate::rehearsal::Recent;
 use crate::steps::{Ground, Steps};
+use crate::telling::{Retired, Teller, Telling};
 use crate::view::Stamper;
 
 /// Larger batches are cut and put together again: it bounds what a call takes and needs.
@@ -66,6 +68,7 @@ pub struct Chain {
     reloading: Mutex<()>,
     cache_dir: Option<PathBuf>,
     ground: Ground,
+    retired: Retired,
 }
 
 impl Chain {
@@ -97,6 +100,7 @@ impl Chain {
             reloading: Mutex::new(()),
             cache_dir,
             ground,
+            retired: Retired::default(),
         })
     }
 
@@ -120,6 +124,7 @@ impl Chain {
         let handovers = new.take_over(&old);
         *self.steps.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
         drop(handovers);
+        self.retired.note(&old, &new);
         let Reloaded { kept, loaded } = reloaded;
         tracing::info!(
             kept,
@@ -138,37 +143,51 @@ impl Chain {
         self.steps().processors.is_empty()
     }
 
-    /// Runs the chain on the calling thread; bounded by the processors' budgets.
+    /// Runs the chain on the calling thread; bounded by the processors' budgets. Whatever is not
+    /// refused counts as accepted.
     pub fn process(&self, batch: Batch) -> Verdict {
+        let (verdict, effects) = self.process_for(batch);
+        if !matches!(verdict, Verdict::Refused { .. }) {
+            effects.settle();
+        }
+        verdict
+    }
+
+    /// As [`Chain::process`], for a caller who may yet have to refuse the batch: what processors
+    /// counted of it counts when the effects are settled.
+    pub fn process_for(&self, batch: Batch) -> (Verdict, Effects) {
         let steps = self.steps();
         if batch.is_empty() || steps.processors.is_empty() {
-            return Verdict::Kept { batch, dropped: 0 };
+            return (Verdict::Kept { batch, dropped: 0 }, Effects::default());
         }
         let recent = &self.ground.recent;
         let is_due = recent.is_due(batch.signal(), self.clock().monotonic());
         let sample = is_due.then(|| (batch.clone(), steps.troubles()));
-        let verdict = if batch.bytes().len() <= PART_BYTES {
-            steps.process(batch, &self.ground)
-        } else {
-            self.process_parts(&steps, batch)
-        };
+        let processed = self.process_parts(&steps, batch, 0);
         // What today's processors cannot take is no reason against tomorrow's.
         if let Some((batch, troubles)) = sample
             && troubles == steps.troubles()
         {
             recent.keep(batch);
         }
-        verdict
+        processed
     }
 
-    fn process_parts(&self, steps: &Steps, batch: Batch) -> Verdict {
+    /// Cuts what is large.
+    fn process_parts(&self, steps: &Steps, batch: Batch, from: usize) -> (Verdict, Effects) {
+        if batch.bytes().len() <= PART_BYTES {
+            return steps.process(batch, &self.ground, from);
+        }
         let signal = batch.signal();
+        let mut effects = Effects::default();
         let mut kept = Vec::new();
         let mut all_dropped = 0;
         let mut dropper = None;
         for part in batch.split(PART_BYTES) {
             let items = part.items();
-            match steps.process(part, &self.ground) {
+            let (verdict, of_part) = steps.process(part, &self.ground, from);
+            effects.append(of_part);
+            match verdict {
                 Verdict::Kept { batch, dropped } => {
                     kept.push(batch);
                     all_dropped += dropped;
@@ -177,16 +196,45 @@ impl Chain {
                     all_dropped += items;
                     dropper = Some(by);
                 }
-                refused @ Verdict::Refused { .. } => return refused,
+                refused @ Verdict::Refused { .. } => return (refused, Effects::default()),
             }
         }
-        match dropper {
+        let verdict = match dropper {
             Some(by) if kept.is_empty() => Verdict::Dropped { by },
             _ => Verdict::Kept {
                 batch: Batch::concat(signal, &kept),
                 dropped: all_dropped,
             },
-        }
+        };
+        (verdict, effects)
+    }
+
+    /// What processors have counted since the last time, each to be run through those that follow
+    /// it ([`Chain::process_telling`]) and sent on.
+    pub fn tellings(&self, teller: &Teller) -> Vec<Telling> {
+        let steps = self.steps();
+        let now = self.clock().wall();
+        let retired = self.retired.tellings(now, teller);
+        let current = steps
+            .processors
+            .iter()
+            .filter_map(|one| Telling::take(one.meter(), one.name(), (one.plugin(), now), teller));
+        retired.into_iter().chain(current).collect()
+    }
+
+    /// Runs what a processor counted through those that follow it, since it may hold what they take
+    /// out; if the processor is gone, through all.
+    pub fn process_telling(&self, telling: &Telling) -> (Verdict, Effects) {
+        let steps = self.steps();
+        let place = steps
+            .processors
+            .iter()
+            .position(|one| one.name() == telling.processor());
+        self.process_parts(
+            &steps,
+            telling.batch().clone(),
+            place.map_or(0, |place| place + 1),
+        )
     }
 
     /// Accounts in the order of the chain.

@@ -6,7 +6,7 @@ use std::path::Path;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker};
 
-use crate::bindings::petrel::plugin::{accel, log, types};
+use crate::bindings::petrel::plugin::{accel, log, metrics, types};
 use crate::bindings::{Plugin, PluginPre};
 use crate::cache::Cache;
 use crate::host::HostState;
@@ -15,8 +15,8 @@ use crate::host::HostState;
 const PACKAGE: &str = "petrel:plugin/";
 const VERSION: &str = "0.1";
 /// Offered, and in the contract but not offered yet.
-const OFFERED: [&str; 3] = ["types", "log", "accel"];
-const NOT_YET: [&str; 5] = ["clock", "random", "metrics", "state", "lookup"];
+const OFFERED: [&str; 4] = ["types", "log", "accel", "metrics"];
+const NOT_YET: [&str; 4] = ["clock", "random", "state", "lookup"];
 
 /// A component of this contract, compiled and linked.
 pub(crate) struct Loaded {
@@ -155,6 +155,7 @@ fn link(
     types::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     accel::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
+    metrics::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     PluginPre::new(linker.instantiate_pre(component)?)
 }
 

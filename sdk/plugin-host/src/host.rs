@@ -1,4 +1,4 @@
-//! What guests may call: `log` and `accel`. Nothing here blocks, and nothing trusts its arguments.
+//! What guests may call: `log` and `accel`, and in `instruments` also `metrics`. Nothing here blocks, and nothing trusts its arguments.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,6 +10,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::bindings::petrel::plugin::{accel, log, types};
 use crate::dictionary::Dictionary;
+use crate::instruments::{Instrument, Recordings};
 use crate::keys::KeyRule;
 use crate::patterns::PatternSet;
 use crate::plan::Plan;
@@ -130,6 +131,7 @@ pub(crate) struct HostState {
     pub(crate) phase: Phase,
     pattern_sets: Vec<Arc<PatternSet>>,
     key_sets: Vec<KeyRule>,
+    pub(crate) instruments: Vec<Arc<Instrument>>,
 }
 
 /// What the guest is being called for, and so what it may call.
@@ -150,6 +152,7 @@ pub(crate) struct Work {
     pub(crate) dictionary: Dictionary,
     /// On the clock's monotonic time.
     pub(crate) deadline: Duration,
+    pub(crate) recordings: Recordings,
 }
 
 impl HostState {
@@ -163,6 +166,7 @@ impl HostState {
             phase: Phase::Idle,
             pattern_sets: Vec::new(),
             key_sets: Vec::new(),
+            instruments: Vec::new(),
         }
     }
 
@@ -170,10 +174,11 @@ impl HostState {
     pub(crate) fn begin_configure(&mut self) {
         self.pattern_sets.clear();
         self.key_sets.clear();
+        self.instruments.clear();
         self.phase = Phase::Configure;
     }
 
-    fn in_configure(&self, function: &str) -> wasmtime::Result<()> {
+    pub(crate) fn in_configure(&self, function: &str) -> wasmtime::Result<()> {
         match self.phase {
             Phase::Configure => Ok(()),
             _ => Err(wasmtime::Error::msg(format!(
@@ -203,7 +208,7 @@ fn config_error(message: String) -> types::Error {
 
 impl Work {
     /// Codes of the values that `slot` means, ascending, each once.
-    fn values(&self, slot: u16, needed: u8) -> wasmtime::Result<Vec<u32>> {
+    pub(crate) fn values(&self, slot: u16, needed: u8) -> wasmtime::Result<Vec<u32>> {
         let selectors = &self.plan.selectors;
         let all = slot == ALL_SLOTS;
         if !all && usize::from(slot) >= selectors.len() {
@@ -251,14 +256,14 @@ impl Work {
 pub(crate) struct PastDeadline;
 
 /// Ends a kernel that runs past the call's deadline.
-struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     clock: &'a dyn Clock,
     deadline: Duration,
     values: u32,
 }
 
 impl Watch<'_> {
-    fn look(&mut self) -> wasmtime::Result<()> {
+    pub(crate) fn look(&mut self) -> wasmtime::Result<()> {
         self.values += 1;
         if self.values.is_multiple_of(VALUES_PER_LOOK) && self.clock.monotonic() > self.deadline {
             return Err(PastDeadline.into());
@@ -418,7 +423,7 @@ impl accel::Host for HostState {
 }
 
 impl Work {
-    fn watch<'a>(&self, shared: &'a Shared) -> Watch<'a> {
+    pub(crate) fn watch<'a>(&self, shared: &'a Shared) -> Watch<'a> {
         Watch {
             clock: shared.clock.as_ref(),
             deadline: self.deadline,

@@ -129,6 +129,7 @@ fn capability(import: &str) -> Option<String> {
         "types" => None,
         "log" => Some("log (lines in the agent's log)".into()),
         "accel" => Some("accel (the host's kernels over selected values)".into()),
+        "metrics" => Some("metrics (counts of its own, with labels from what it reads)".into()),
         other => Some(other.to_owned()),
     }
 }

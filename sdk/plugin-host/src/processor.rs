@@ -1,19 +1,22 @@
 //! One step of the chain: a loaded plugin with its configuration, and its policy for when it fails.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_wire::{Clock, Signal};
 
-use crate::account::{Account, PluginState, PluginStats};
+use crate::account::{Account, OwnMetric, PluginState, PluginStats};
 use crate::bindings::petrel::plugin::types::Descriptor;
 use crate::breaker::Breaker;
 use crate::cache::{Cache, digest};
 use crate::component;
 use crate::config::{OnError, PluginLimits, ProcessorConfig};
+use crate::effects::Effects;
 use crate::engine::Engine;
 use crate::host::{Shared, printable};
 use crate::instance::{Failure, Instance};
+use crate::meter::Meter;
 use crate::plan::Plan;
 use crate::pool::Pool;
 use crate::readers::Readers;
@@ -33,6 +36,8 @@ pub(crate) struct Processor {
     breaker: Breaker,
     /// Of all that had this name.
     account: Arc<Account>,
+    /// As `account`.
+    meter: Arc<Meter>,
     clock: Arc<dyn Clock>,
 }
 
@@ -57,6 +62,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) items: u32,
     /// Levels that arrays and maps may nest.
     pub(crate) depth: u32,
+    /// What else the batch does, if it is accepted.
+    pub(crate) effects: &'a RefCell<Effects>,
 }
 
 impl Processor {
@@ -118,6 +125,7 @@ impl Processor {
             pool: Pool::new(loaded, json, config.limits, shared, single, instance),
             breaker: Breaker::default(),
             account: Arc::default(),
+            meter: Arc::new(Meter::new(Arc::clone(clock))),
             clock: Arc::clone(clock),
         })
     }
@@ -140,18 +148,27 @@ impl Processor {
         &self.pool
     }
 
-    pub(crate) fn account(&self) -> &Arc<Account> {
+    pub(crate) fn account(&self) -> &Account {
         &self.account
     }
 
-    /// From here on it counts: under the account of those that had its name before, with instances
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// Name and version that the plugin gives itself.
+    pub(crate) fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    /// From here on it counts: under the account of the one that had its name before, with instances
     /// that have seen nothing yet.
-    pub(crate) fn begin(
-        &mut self,
-        account: Option<Arc<Account>>,
-        engine: &Engine,
-    ) -> Result<(), String> {
-        self.account = account.unwrap_or_default();
+    pub(crate) fn begin(&mut self, before: Option<&Self>, engine: &Engine) -> Result<(), String> {
+        self.account = before.map_or_else(Arc::default, |before| Arc::clone(&before.account));
+        self.meter = before.map_or_else(
+            || Arc::new(Meter::new(Arc::clone(&self.clock))),
+            |before| Arc::clone(&before.meter),
+        );
         self.breaker = Breaker::default();
         let renewed = self.pool.renew(engine);
         renewed.map_err(|failure| {
@@ -189,6 +206,7 @@ impl Processor {
                 retry_in: off.retry_in,
                 because: off.because,
             }),
+            own: OwnMetric::all(&self.meter),
             ..self.account.stats()
         }
     }

@@ -88,7 +88,8 @@ pub(crate) fn rehearse(
         }
         batches += 1;
         items += batch.items();
-        dropped += match alone.process(batch.clone(), ground) {
+        let (verdict, _) = alone.process(batch.clone(), ground, 0);
+        dropped += match verdict {
             Verdict::Kept { dropped, .. } => dropped,
             Verdict::Dropped { .. } => batch.items(),
             Verdict::Refused { .. } => 0,

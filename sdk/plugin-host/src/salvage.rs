@@ -14,6 +14,7 @@ use crate::bindings::petrel::plugin::types::Blob;
 use crate::config::OnError;
 use crate::host::Work;
 use crate::instance::Failure;
+use crate::instruments::Recordings;
 use crate::processor::{Processor, Turn};
 use crate::sheet::Sheet;
 use crate::view::{Codes, Stamp, View};
@@ -202,6 +203,7 @@ impl Processor {
             codes,
             dictionary: std::mem::take(&mut sheet.dictionary),
             deadline: self.now() + budget,
+            recordings: Recordings::default(),
         });
         self.account().calls.fetch_add(1, Ordering::Relaxed);
         let answer = self.pool().with(turn.engine, |instance| {
@@ -223,7 +225,11 @@ impl Processor {
             Ok((answer, edits.added))
         });
         match checked {
-            Ok((answer, added)) => Ok(self.apply(sheet, answer, &added, turn)),
+            Ok((answer, added)) => {
+                let mut effects = turn.effects.borrow_mut();
+                effects.record(self.meter(), work.recordings.groups);
+                Ok(self.apply(sheet, answer, &added, turn))
+            }
             Err(trouble) => {
                 sheet.dictionary.truncate(strings);
                 Err(trouble)

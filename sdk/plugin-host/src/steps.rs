@@ -1,5 +1,6 @@
 //! The processors in order, and what a batch meets on its way through them.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use petrel_wire::{Batch, Limits, Signal};
@@ -7,6 +8,7 @@ use petrel_wire::{Batch, Limits, Signal};
 use crate::cache::Cache;
 use crate::chain::{PluginError, Reloaded, Verdict};
 use crate::config::ProcessorConfig;
+use crate::effects::Effects;
 use crate::emit::{Emitted, emit};
 use crate::engine::Engine;
 use crate::pool::Handover;
@@ -71,8 +73,8 @@ impl Steps {
             let processor = Processor::load(config, &engine, cache, ground.stamper.clock());
             let rehearsed = processor.and_then(|new| rehearse(new, &engine, ground));
             let mut processor = rehearsed.map_err(PluginError)?;
-            let account = before.map(|before| Arc::clone(before.account()));
-            processor.begin(account, &engine).map_err(PluginError)?;
+            let before = before.map(AsRef::as_ref);
+            processor.begin(before, &engine).map_err(PluginError)?;
             processors.push(Arc::new(processor));
             reloaded.loaded += 1;
         }
@@ -120,8 +122,20 @@ impl Steps {
         readers.find(|readers| readers.signal == signal)
     }
 
-    /// Runs a batch, or a part of one, through all of them.
-    pub(crate) fn process(&self, batch: Batch, ground: &Ground) -> Verdict {
+    /// Runs a batch, or a part of one, through those from place `from` on.
+    pub(crate) fn process(&self, batch: Batch, ground: &Ground, from: usize) -> (Verdict, Effects) {
+        let effects = RefCell::default();
+        let verdict = self.go_through(batch, ground, from, &effects);
+        (verdict, effects.into_inner())
+    }
+
+    fn go_through(
+        &self,
+        batch: Batch,
+        ground: &Ground,
+        from: usize,
+        effects: &RefCell<Effects>,
+    ) -> Verdict {
         let readers = self.readers(batch.signal());
         let Some((engine, readers)) = self.engine.as_deref().zip(readers) else {
             return Verdict::Kept { batch, dropped: 0 };
@@ -130,7 +144,7 @@ impl Steps {
         let mut sheet = project(&batch, readers, seed).map_err(|error| error.to_string());
         let mut all_dropped = 0;
         let mut last_editor = None;
-        for (processor, place) in self.processors.iter().zip(0..) {
+        for (processor, place) in self.processors.iter().zip(0..).skip(from) {
             if !processor.takes(batch.signal()) {
                 continue;
             }
@@ -141,6 +155,7 @@ impl Steps {
                 place,
                 items: batch.items(),
                 depth: ground.limits.depth,
+                effects,
             };
             let answers = sheet.as_ref().map_or(0, |sheet| sheet.answers);
             let by = || processor.name().to_owned();

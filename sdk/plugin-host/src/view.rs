@@ -105,6 +105,11 @@ impl Codes {
         self.own.as_ref().map_or(dictionary.len(), Vec::len)
     }
 
+    /// Whether the guest can name only strings that it was handed.
+    pub(crate) fn are_own(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// The sheet's code for one of the guest's.
     pub(crate) fn to_sheet(&self, code: u32) -> u32 {
         match &self.own {

@@ -57,6 +57,7 @@ mod error;
 #[doc(hidden)]
 pub mod guest;
 pub mod log;
+pub mod metrics;
 mod plan;
 mod registry;
 #[cfg(not(target_arch = "wasm32"))]

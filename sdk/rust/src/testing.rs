@@ -34,6 +34,7 @@
 mod apply;
 mod columns;
 mod golden;
+pub(crate) mod instruments;
 pub(crate) mod kernels;
 mod keys;
 mod rows;
@@ -42,6 +43,7 @@ use std::cell::RefCell;
 use std::fmt;
 
 pub use golden::golden;
+pub use instruments::{Recorded, recorded};
 pub use serde_json::{Value, json};
 
 use crate::Processor;
@@ -97,7 +99,11 @@ impl<P: Processor> Tested<P> {
         kernels::begin_process(&model);
         let answer = self.configured.process(&batch);
         let strings = kernels::end();
-        apply::apply(request, &model, strings, &answer?).map_err(Error::bad_input)
+        let after = answer.and_then(|answer| {
+            apply::apply(request, &model, strings, &answer).map_err(Error::bad_input)
+        });
+        instruments::end(after.is_ok());
+        after
     }
 
     /// The processor itself, to look at its state.

@@ -8,6 +8,7 @@ use petrel_wire::Batch;
 use petrel_wire::otlp::json::Layout;
 use serde_json::Value;
 
+use super::counted;
 use super::host::{Host, Outcome};
 use super::otlp::{self, Form};
 
@@ -20,6 +21,15 @@ pub(crate) struct Case {
     pub(crate) input: Vec<Batch>,
     /// Nothing yet: the case is new.
     pub(crate) expected: Option<Vec<Batch>>,
+    /// What must have been counted, if the case is about that.
+    pub(crate) counted: Option<Value>,
+}
+
+/// What came out of a case.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    pub(crate) batches: Vec<Batch>,
+    pub(crate) counted: Value,
 }
 
 impl Case {
@@ -43,13 +53,17 @@ impl Case {
     }
 
     fn read(dir: PathBuf) -> anyhow::Result<Self> {
-        let config = dir.join("config.json");
-        let config = if config.is_file() {
-            serde_json::from_slice(&fs::read(&config)?)
-                .with_context(|| format!("{} is not JSON", config.display()))?
-        } else {
-            Value::Null
+        let json = |name: &str| -> anyhow::Result<Option<Value>> {
+            let file = dir.join(name);
+            if !file.is_file() {
+                return Ok(None);
+            }
+            let value = serde_json::from_slice(&fs::read(&file)?)
+                .with_context(|| format!("{} is not JSON", file.display()))?;
+            Ok(Some(value))
         };
+        let config = json("config.json")?.unwrap_or_default();
+        let counted = json(COUNTED)?;
         let requests = |file: PathBuf| {
             let text =
                 fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -66,11 +80,12 @@ impl Case {
             },
             dir,
             config,
+            counted,
         })
     }
 
     /// Runs it in the host: what comes out, or the plugin's failure in words.
-    pub(crate) fn run(&self, component: &Path) -> anyhow::Result<Result<Vec<Batch>, String>> {
+    pub(crate) fn run(&self, component: &Path) -> anyhow::Result<Result<Passed, String>> {
         let host = match Host::load_for_cases(component, self.config.clone()) {
             Ok(host) => host,
             Err(error) => return Ok(Err(format!("{error:#}"))),
@@ -82,16 +97,30 @@ impl Case {
                 Outcome::Failed(words) => return Ok(Err(format!("request {number}: {words}"))),
             }
         }
-        Ok(Ok(passed))
+        let counted = counted::summary(host.counted()?);
+        Ok(Ok(Passed {
+            batches: passed,
+            counted,
+        }))
     }
 
     /// What came out is what is expected from now on.
-    pub(crate) fn update(&self, out: &[Batch]) -> anyhow::Result<()> {
-        let file = self.dir.join(EXPECTED);
-        fs::write(&file, otlp::write(out, Form::Json, Layout::Indented))
-            .with_context(|| format!("cannot write {}", file.display()))
+    pub(crate) fn update(&self, out: &Passed) -> anyhow::Result<()> {
+        let write = |name: &str, text: Vec<u8>| {
+            let file = self.dir.join(name);
+            fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
+        };
+        let is_counted = out.counted.as_array().is_some_and(|all| !all.is_empty());
+        if is_counted || self.counted.is_some() {
+            write(COUNTED, format!("{:#}\n", out.counted).into_bytes())?;
+        }
+        write(
+            EXPECTED,
+            otlp::write(&out.batches, Form::Json, Layout::Indented),
+        )
     }
 }
 
 const INPUT: &str = "input.otlp.json";
 const EXPECTED: &str = "expected.otlp.json";
+const COUNTED: &str = "expected.metrics.json";

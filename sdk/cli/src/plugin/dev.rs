@@ -55,7 +55,7 @@ fn round(dir: &Path, paint: Paint, out: &mut dyn Write) -> anyhow::Result<()> {
             }
         };
         let mut edits = String::new();
-        for (before, after) in case.input.iter().zip(&passed) {
+        for (before, after) in case.input.iter().zip(&passed.batches) {
             edits += &diff(before, after, paint)?;
         }
         if edits.is_empty() {

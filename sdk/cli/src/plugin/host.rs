@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use petrel_plugin_host::{Chain, OnError, PluginLimits, PluginStats, ProcessorConfig, Verdict};
+use petrel_plugin_host::{
+    Chain, OnError, OwnMetric, PluginLimits, PluginStats, ProcessorConfig, Teller, Verdict,
+};
 use petrel_wire::{Batch, Clock, Limits, SystemClock, UnixNanos};
 use serde_json::Value;
 
@@ -93,6 +95,15 @@ impl Host {
                 Outcome::Failed(self.stats()?.last_error.unwrap_or(reason))
             }
         })
+    }
+
+    /// What it has counted so far, about itself and of the data.
+    pub(crate) fn counted(&self) -> anyhow::Result<Vec<OwnMetric>> {
+        let mut series = self.stats()?.own;
+        for telling in self.chain.tellings(&Teller::default()) {
+            series.extend(telling.series());
+        }
+        Ok(series)
     }
 
     pub(crate) fn stats(&self) -> anyhow::Result<PluginStats> {

@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use petrel_wire::Batch;
-
 use super::build;
-use super::cases::Case;
+use super::cases::{Case, Passed};
+use super::counted;
 use super::diff::{Paint, diff};
 use crate::Answer;
 
@@ -63,13 +62,18 @@ pub(crate) fn run(
 /// Nothing if what came out is what is expected.
 pub(crate) fn differences(
     case: &Case,
-    passed: &[Batch],
+    passed: &Passed,
     paint: Paint,
 ) -> anyhow::Result<Option<String>> {
     let Some(expected) = &case.expected else {
         return Ok(Some("  has no expected.otlp.json yet\n".into()));
     };
     let mut told = String::new();
+    let counted = case.counted.as_ref();
+    told.push_str(&counted.map_or(String::new(), |expected| {
+        counted::difference(expected, &passed.counted)
+    }));
+    let passed = &passed.batches;
     if expected.len() != passed.len() {
         let (want, got) = (expected.len(), passed.len());
         writeln!(told, "  {want} requests were expected, {got} came out")?;

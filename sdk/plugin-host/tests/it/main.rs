@@ -10,6 +10,7 @@ mod evil;
 mod failure;
 mod guest;
 mod load;
+mod metrics;
 mod otlp;
 mod redact;
 mod reload;

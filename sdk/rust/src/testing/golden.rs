@@ -5,12 +5,14 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::instruments::{recorded, summary};
 use super::{NOW_NS, Tested};
 use crate::Processor;
 
 /// Runs every case in `dir`: a folder with `input.otlp.json`, `expected.otlp.json` and, where the
 /// configuration is not empty, `config.json`. A file may hold several requests, one after the other;
-/// they come a second apart. Panics with the first difference.
+/// they come a second apart. If there is `expected.metrics.json`, it is what the plugin must have
+/// counted. Panics with the first difference.
 pub fn golden<P: Processor>(dir: impl AsRef<Path>) {
     let dir = dir.as_ref();
     let list = fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
@@ -30,6 +32,7 @@ pub fn golden<P: Processor>(dir: impl AsRef<Path>) {
             Ok(plugin) => plugin,
             Err(error) => panic!("{name}: it does not take its configuration: {error}"),
         };
+        drop(recorded());
         let expected = read(&case.join("expected.otlp.json"));
         let input = read(&case.join("input.otlp.json"));
         assert_eq!(
@@ -47,6 +50,14 @@ pub fn golden<P: Processor>(dir: impl AsRef<Path>) {
             assert!(
                 got == expected,
                 "{name}: request {index} differs\n got      {got:#}\n expected {expected:#}"
+            );
+        }
+        let counted = case.join("expected.metrics.json");
+        if counted.is_file() {
+            let (got, expected) = (summary(recorded()), read(&counted).remove(0));
+            assert!(
+                got == expected,
+                "{name}: it counted something else\n got      {got:#}\n expected {expected:#}"
             );
         }
     }

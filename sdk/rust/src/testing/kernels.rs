@@ -66,6 +66,16 @@ pub(super) fn end() -> Strings {
     }
 }
 
+/// Panics outside `configure`.
+pub(super) fn check_configure(function: &str) {
+    HOST.with_borrow(|host| host.in_configure(function));
+}
+
+/// A string of the batch in hand.
+pub(super) fn string(code: u32) -> Option<Vec<u8>> {
+    HOST.with_borrow_mut(|host| host.work("Recorder").strings.get(code).map(<[u8]>::to_vec))
+}
+
 impl Host {
     fn in_configure(&self, function: &str) {
         assert!(
