@@ -78,7 +78,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn day(&self) -> u16 {
+    pub(super) fn day(self) -> u16 {
         self.day
     }
 }
@@ -102,13 +102,13 @@ impl<'a> Items<'a> {
     /// The items of `places`, in their order.
     pub(super) fn each(&self, places: &[Place]) -> impl Iterator<Item = Item<'_, 'a>> {
         places.chunks(NEAR).flat_map(|places| {
-            bring_near(places.iter().map(|place| self.row(place).message));
-            places.iter().map(|place| self.at(place))
+            bring_near(places.iter().map(|place| self.row(*place).message));
+            places.iter().map(|place| self.at(*place))
         })
     }
 
     /// The item of a place.
-    pub(super) fn at(&self, place: &Place) -> Item<'_, 'a> {
+    pub(super) fn at(&self, place: Place) -> Item<'_, 'a> {
         let row = self.row(place);
         Item {
             group: &self.groups[row.group as usize],
@@ -118,7 +118,7 @@ impl<'a> Items<'a> {
         }
     }
 
-    fn row(&self, place: &Place) -> &Row<'a> {
+    fn row(&self, place: Place) -> &Row<'a> {
         &self.items[place.item as usize]
     }
 

@@ -117,7 +117,7 @@ fn parse<'a>(record: &LogRecord<'a>) -> Parsed<'a> {
 /// Keys and values for who types a filter, from some of the records.
 fn suggest<'a>(items: &Items<'a>, places: &[Place], derived: &mut Derived<'a>) {
     let (stride, sampled) = sample(places.len());
-    for item in sampled.map(|at| items.at(&places[at])) {
+    for item in sampled.map(|at| items.at(places[at])) {
         let (whose, resource_id) = (item.whose(derived), item.group.resource_id);
         let attributes = LogRecord::read(item.message).attributes();
         derived

@@ -150,7 +150,7 @@ fn number(index: usize) -> u32 {
 /// Keys and values for who types a filter, from some of the spans.
 fn suggest<'a>(items: &Items<'a>, places: &[Place], derived: &mut Derived<'a>) {
     let (stride, sampled) = sample(places.len());
-    for row in sampled.map(|at| Row::read(items.at(&places[at]))) {
+    for row in sampled.map(|at| Row::read(items.at(places[at]))) {
         let (whose, resource_id) = (row.item.whose(derived), row.item.group.resource_id);
         let attributes = row.span.attributes();
         derived

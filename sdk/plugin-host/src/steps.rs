@@ -96,7 +96,7 @@ impl Steps {
     /// How often anything went wrong so far.
     pub(crate) fn troubles(&self) -> u64 {
         let accounts = self.processors.iter().map(|one| one.account());
-        accounts.map(|account| account.troubles()).sum()
+        accounts.map(super::account::Account::troubles).sum()
     }
 
     /// Hands state from the old processors to those that follow them under their names. While the
