@@ -304,6 +304,9 @@ impl Seen {
 
     /// The bodies of its log records.
     pub(crate) fn records(&self) -> Vec<String> {
+        if !self.path.ends_with("/v1/logs") {
+            return Vec::new();
+        }
         let request = self.logs();
         let records = request.resource_logs.into_iter();
         let records = records.flat_map(|resource| resource.scope_logs);

@@ -159,21 +159,28 @@ impl Owner<'_> {
     }
 
     /// ClickHouse has no locks, but of two processes that create a table one learns that it was
-    /// there. Statements are idempotent, so that a lock broken by mistake costs nothing but noise.
+    /// there. A lock that we left in an earlier life is ours; others count until they are stale.
+    /// Statements are idempotent, so that a lock broken by mistake costs nothing but noise.
     async fn lock(&self) -> Result<(), MigrateError> {
         const TABLE_ALREADY_EXISTS: &str = "Code: 57.";
         let database = self.schema.database();
         let everywhere = self.schema.everywhere();
-        let create =
-            format!("CREATE TABLE {database}.schema_lock{everywhere} (x UInt8) ENGINE = Memory");
+        let us = self
+            .schema
+            .owner()
+            .replace('\\', "\\\\")
+            .replace('\'', "\\'");
+        let create = format!(
+            "CREATE TABLE {database}.schema_lock{everywhere} (x UInt8) ENGINE = Memory COMMENT '{us}'"
+        );
         let name = self
             .schema
             .database_name()
             .replace('\\', "\\\\")
             .replace('\'', "\\'");
-        let age = format!(
-            "SELECT toUInt32(now() - metadata_modification_time) FROM system.tables \
-             WHERE database = '{name}' AND name = 'schema_lock'"
+        let broken = format!(
+            "SELECT comment = '{us}' OR now() - metadata_modification_time > {STALE} \
+             FROM system.tables WHERE database = '{name}' AND name = 'schema_lock'"
         );
         for _ in 0..TRIES {
             match self.run("lock the schema", &create).await {
@@ -181,12 +188,8 @@ impl Owner<'_> {
                     if source.to_string().contains(TABLE_ALREADY_EXISTS) => {}
                 other => return other,
             }
-            let age = self.lines("look at the lock", &age).await?;
-            if age
-                .first()
-                .and_then(|age| age.parse::<u32>().ok())
-                .is_some_and(|age| age > STALE)
-            {
+            let broken = self.lines("look at the lock", &broken).await?;
+            if broken.first().is_some_and(|broken| broken == "1") {
                 self.unlock().await?;
             } else {
                 tokio::time::sleep(BETWEEN).await;

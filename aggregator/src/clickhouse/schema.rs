@@ -65,6 +65,14 @@ pub struct Schema {
     database: String,
     tables: ChSchema,
     durable: bool,
+    owner: String,
+}
+
+/// The machine, and where on it.
+fn owner(config: &Config) -> String {
+    let dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+    let machine = rustix::system::uname();
+    format!("{}:{}", machine.nodename().to_string_lossy(), dir.display())
 }
 
 impl Schema {
@@ -74,7 +82,13 @@ impl Schema {
             database: config.ch.database.clone(),
             tables: config.ch_schema.clone(),
             durable: config.ch.durable,
+            owner: owner(config),
         }
+    }
+
+    /// Who changes it: the same in every life of an aggregator, and another for each of several.
+    pub(super) fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// The database, quoted.

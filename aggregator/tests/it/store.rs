@@ -797,6 +797,26 @@ async fn spans_are_stored_once_through_kills_of_the_engine_and_restarts_of_the_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lock_on_the_schema_that_a_killed_one_left_holds_its_next_life_up_for_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path()).await;
+    let machine = rustix::system::uname();
+    let us = format!(
+        "{}:{}",
+        machine.nodename().to_string_lossy(),
+        dir.path().display()
+    );
+    let lock = format!("CREATE TABLE schema_lock (x UInt8) ENGINE = Memory COMMENT '{us}'");
+    running.owner().query(&lock).execute().await.unwrap();
+    running.stop().await;
+    // A lock of somebody else's is respected for two minutes, which is as long as this waits.
+    let running = Running::start(dir.path()).await;
+    let left = "SELECT count() FROM system.tables WHERE name = 'schema_lock'";
+    assert_eq!(running.cell(left).await, "0");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn clocks_that_cannot_be_cost_nothing_but_their_word() {
     let dir = tempfile::tempdir().unwrap();
     let running = Running::start(dir.path()).await;

@@ -63,7 +63,7 @@ const PYTHON: [(&str, &str); 10] = files![
     "petrel_plugin/registry.py",
 ];
 const WIT: [(&str, &str); 2] = files!["rust": "wit/README.md", "wit/plugin.wit"];
-const RUST: [(&str, &str); 20] = files![
+const RUST: [(&str, &str); 22] = files![
     "rust":
     "README.md",
     "src/about.rs",
@@ -76,12 +76,14 @@ const RUST: [(&str, &str); 20] = files![
     "src/guest.rs",
     "src/lib.rs",
     "src/log.rs",
+    "src/metrics.rs",
     "src/plan.rs",
     "src/registry.rs",
     "src/testing.rs",
     "src/testing/apply.rs",
     "src/testing/columns.rs",
     "src/testing/golden.rs",
+    "src/testing/instruments.rs",
     "src/testing/kernels.rs",
     "src/testing/keys.rs",
     "src/testing/rows.rs",
