@@ -1,6 +1,7 @@
 //! From the tree to [`Config`]: one function a section.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use petrel_plugin_host::ProcessorConfig;
@@ -167,8 +168,10 @@ fn receive(otlp: &Section<'_>, config: &mut Config) {
 
 fn processors(root: &Section<'_>, beside: &Path) -> Vec<ProcessorConfig> {
     let mut chain = Vec::new();
+    let trust = root.section("plugins").map(written::trust);
+    let trust = Arc::new(trust.unwrap_or_default());
     for section in root.sections("processors") {
-        let next = written::processor(&section, beside, &chain);
+        let next = written::processor(&section, beside, &chain, &trust);
         chain.extend(next);
         section.finish();
     }

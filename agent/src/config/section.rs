@@ -235,6 +235,10 @@ impl Keys for Section<'_> {
         self.section(key)
     }
 
+    fn list(&self, key: &'static str) -> Vec<Self> {
+        self.sections(key)
+    }
+
     fn json(&self, key: &'static str) -> Option<Value> {
         self.node(key).map(json)
     }

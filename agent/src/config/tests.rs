@@ -1,3 +1,5 @@
+use petrel_plugin_host::Access;
+
 use super::*;
 
 const MINIMAL: &str = "\
@@ -83,7 +85,7 @@ nonsense: 1
     agent.yaml:4: forward.endpoint: leave out "/v1/traces" at the end: it is added for each signal
     agent.yaml:4: forward.headers.petrel-batch: is set by the agent
     agent.yaml:4: forward.in_flight: "0" is not a number from 1 to 64
-    agent.yaml:5: nonsense: unknown key; known here: admin, dsn, forward, logging, processors, receivers, spool
+    agent.yaml:5: nonsense: unknown key; known here: admin, dsn, forward, logging, plugins, processors, receivers, spool
     "#);
 }
 
@@ -155,6 +157,41 @@ fn a_processors_configuration_reaches_it_as_json() {
 }
 
 #[test]
+fn who_may_vouch_for_plugins_and_for_what_is_read_from_the_file() {
+    let text = format!(
+        "dsn: http://t@h\nplugins:\n  require_signature: true\n  keys:\n    - name: team\n      \
+         public_key: ed25519:{}\n      may: {{ access: [read], imports: [log] }}\n\
+         processors: [ {{ plugin: redact.wasm }} ]\n",
+        "ab".repeat(32)
+    );
+    let config = parse(&text).unwrap();
+    let trust = &config.processors[0].trust;
+    assert!(trust.require_signature);
+    let may = &trust.keys[0].may;
+    assert_eq!(
+        (&may.plugins, &may.access),
+        (&None, &Some(vec![Access::Read]))
+    );
+    insta::assert_snapshot!(problems("dsn: http://t@h\nplugins:\n  require_signature: true\n"), @"agent.yaml:3: plugins.require_signature: needs `keys`: without one no plugin could be loaded; `petrel plugin keygen` makes one");
+    insta::assert_snapshot!(problems("
+dsn: http://t@h
+plugins:
+  keys:
+    - name: team
+      public_key: ab12
+      may: { access: [look], plugin: redact, imports: log }
+    - public_key: ed25519:12
+"), @r#"
+    agent.yaml:6: plugins.keys[0].public_key: "ab12" is not a public key; write ed25519: and 64 hex digits, as `petrel plugin keygen` shows them
+    agent.yaml:7: plugins.keys[0].may.imports: expected a list of words
+    agent.yaml:7: plugins.keys[0].may.access: "look" is none of read, write, create, delete
+    agent.yaml:7: plugins.keys[0].may.plugin: unknown key; did you mean "plugins"?
+    agent.yaml:8: plugins.keys[1].public_key: "ed25519:12" is not a public key; write ed25519: and 64 hex digits, as `petrel plugin keygen` shows them
+    agent.yaml:8: plugins.keys[1].name: missing; it is what errors and logs call the key
+    "#);
+}
+
+#[test]
 fn the_packaged_file_says_the_defaults() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/agent.yaml");
     let mut packaged = Config::load(&path, &Environment::default()).unwrap();
@@ -174,6 +211,7 @@ fn the_packaged_examples_are_read_as_well() {
     let text = std::fs::read_to_string(path).unwrap();
     let settled = [
         "processors: []\n",
+        "  keys: []\n",
         "  headers: {}\n",
         "  tls: {}\n",
         "  bandwidth: { limit: unlimited, windows: [] }\n",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use petrel_plugin_host::written;
 use petrel_spool::ProjectId;
@@ -289,8 +290,10 @@ fn projects(
 fn processors(root: &Section<'_>, beside: &Path) -> Vec<Processor> {
     let mut configs = Vec::new();
     let mut projects_of = Vec::new();
+    let trust = root.section("plugins").map(written::trust);
+    let trust = Arc::new(trust.unwrap_or_default());
     for section in root.sections("processors") {
-        let config = written::processor(&section, beside, &configs);
+        let config = written::processor(&section, beside, &configs, &trust);
         let mut projects = Vec::new();
         for text in section.texts("projects") {
             match text.parse() {

@@ -100,6 +100,28 @@ enum PluginVerb {
         #[arg(default_value = ".")]
         dir: PathBuf,
     },
+    /// Make a pair of keys: NAME.key, which signs plugins, and NAME.pub, which agents and aggregators
+    /// check signatures with.
+    Keygen {
+        /// Whose they are; may be a path.
+        name: PathBuf,
+    },
+    /// Vouch for a component: writes FILE.sig beside it, over its digest, name, version and contract.
+    Sign {
+        /// The component.
+        file: PathBuf,
+        /// The secret key: NAME.key of keygen.
+        #[arg(long)]
+        key: PathBuf,
+    },
+    /// Check FILE.sig.
+    Verify {
+        /// The component.
+        file: PathBuf,
+        /// The public key: ed25519:..., or the file NAME.pub of keygen.
+        #[arg(long)]
+        key: String,
+    },
     /// Say what a component is, what it may do and what it asks to see.
     Inspect {
         /// The component.
@@ -162,6 +184,9 @@ fn main() -> ExitCode {
         PluginVerb::Dev { dir } => {
             plugin::dev::run(&dir, paint, &mut out).map(|()| Answer::default())
         }
+        PluginVerb::Keygen { name } => plugin::signing::keygen(&name).map(Answer::from),
+        PluginVerb::Sign { file, key } => plugin::signing::sign(&file, &key).map(Answer::from),
+        PluginVerb::Verify { file, key } => plugin::signing::verify(&file, &key).map(Answer::from),
         PluginVerb::Inspect { file, config } => {
             plugin::inspect::run(&file, &config).map(Answer::from)
         }

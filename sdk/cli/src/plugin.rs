@@ -13,5 +13,6 @@ pub(crate) mod new;
 pub(crate) mod otlp;
 pub(crate) mod run;
 mod sdk;
+pub(crate) mod signing;
 pub(crate) mod test;
 mod toolchain;

@@ -23,6 +23,8 @@ pub(crate) struct Loaded {
     pub(crate) plugin: PluginPre<HostState>,
     /// Interfaces it imports: its capabilities.
     pub(crate) imports: Vec<String>,
+    /// The version of the contract that it was built for.
+    pub(crate) contract: String,
 }
 
 /// Loads `bytes`, which came from `path`. The error says what to do.
@@ -36,14 +38,19 @@ pub(crate) fn load(
     check_header(bytes).map_err(|error| format!("{file} {error}"))?;
     let component = compile(engine, bytes, cache)
         .map_err(|error| format!("{file} does not compile: {error:#}"))?;
-    let imports = check_imports(engine, &component).map_err(|error| format!("{file} {error}"))?;
+    let (imports, contract) =
+        check_imports(engine, &component).map_err(|error| format!("{file} {error}"))?;
     let plugin = link(engine, &component).map_err(|error| {
         format!(
             "{file} does not fit the contract petrel:plugin@{VERSION}: {error:#}; \
              build it anew with `petrel plugin build`"
         )
     })?;
-    Ok(Loaded { plugin, imports })
+    Ok(Loaded {
+        plugin,
+        imports,
+        contract,
+    })
 }
 
 /// Reads a component file of at most `limit` bytes.
@@ -85,7 +92,10 @@ fn compile(
 }
 
 /// The import list is the list of capabilities: only what is offered passes.
-fn check_imports(engine: &wasmtime::Engine, component: &Component) -> Result<Vec<String>, String> {
+fn check_imports(
+    engine: &wasmtime::Engine,
+    component: &Component,
+) -> Result<(Vec<String>, String), String> {
     let kind = component.component_type();
     let mut imports = Vec::new();
     for (name, _) in kind.imports(engine) {
@@ -96,17 +106,18 @@ fn check_imports(engine: &wasmtime::Engine, component: &Component) -> Result<Vec
         let is_instance = matches!(item, ComponentItem::ComponentInstance(_));
         (is_instance && name.starts_with("petrel:plugin/processor@")).then(|| name.to_owned())
     };
-    match kind
+    let Some(name) = kind
         .exports(engine)
         .find_map(|(name, item)| processor((name, item.ty)))
-    {
-        Some(name) => check_version(&name)?,
-        None => return Err(
+    else {
+        return Err(
             "is a component, but not a Petrel plugin: it does not export petrel:plugin/processor"
                 .into(),
-        ),
-    }
-    Ok(imports)
+        );
+    };
+    check_version(&name)?;
+    let contract = name.rsplit('@').next().unwrap_or_default().to_owned();
+    Ok((imports, contract))
 }
 
 fn check_import(name: &str) -> Result<(), String> {

@@ -1,7 +1,10 @@
 //! What an operator decides about a processor, already parsed: the agent reads it from its YAML.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::trust::Trust;
 
 /// One step of the chain, as configured.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,6 +15,8 @@ pub struct ProcessorConfig {
     pub plugin: PathBuf,
     /// The SHA-256 that the component must have, 64 hex digits; `None` = whatever it has.
     pub sha256: Option<String>,
+    /// Who must vouch for it.
+    pub trust: Arc<Trust>,
     /// What happens to data when the plugin fails; `None` = what the plugin asks for.
     pub on_error: Option<OnError>,
     /// The operator's signature under `on_error: open` for a plugin whose loss must stop the data.

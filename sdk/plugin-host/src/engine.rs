@@ -158,7 +158,7 @@ mod tests {
         let engine = Engine::new(1 << 20).unwrap();
         let text = r#"(module (func (export "f") (loop)))"#;
         let module = wasmtime::Module::new(&engine.engine, wat::parse_str(text).unwrap()).unwrap();
-        let mut store = wasmtime::Store::new(&engine.engine, ());
+        let mut store = Store::new(&engine.engine, ());
         let budget = Duration::from_secs(2);
         store.set_epoch_deadline(ticks(budget));
         let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
@@ -176,7 +176,7 @@ mod tests {
         let engine = Engine::new(1 << 20).unwrap();
         let text = r#"(module (func (export "f") (loop $l (br $l))))"#;
         let module = wasmtime::Module::new(&engine.engine, wat::parse_str(text).unwrap()).unwrap();
-        let mut store = wasmtime::Store::new(&engine.engine, ());
+        let mut store = Store::new(&engine.engine, ());
         let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
         let function = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
         for _ in 0..3 {

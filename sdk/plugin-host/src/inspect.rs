@@ -23,6 +23,7 @@ pub struct Papers {
     version: String,
     sha256: String,
     size_bytes: usize,
+    contract: String,
     imports: Vec<String>,
     fail_closed: bool,
     stateless: bool,
@@ -58,6 +59,7 @@ pub fn inspect(
         version: printable(&descriptor.version),
         sha256: digest(&bytes),
         size_bytes: bytes.len(),
+        contract: loaded.contract,
         imports: loaded.imports,
         fail_closed: descriptor.fail_closed,
         stateless: descriptor.stateless,
@@ -66,6 +68,26 @@ pub fn inspect(
 }
 
 impl Papers {
+    /// What it calls itself.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The version that it says to have.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The version of the contract that it was built for.
+    pub fn contract(&self) -> &str {
+        &self.contract
+    }
+
+    /// The SHA-256 of the component, in hex.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
     /// Size of the component file.
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes as u64

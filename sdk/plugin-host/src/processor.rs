@@ -80,6 +80,7 @@ impl Processor {
             component::read(&config.plugin, config.limits.component_bytes).map_err(named)?;
         let sha256 = digest(&bytes);
         config.check_pin(&sha256).map_err(named)?;
+        let vouched = config.trust.check(&config.plugin, &sha256).map_err(named)?;
         let started = clock.monotonic();
         let loaded =
             component::load(&engine.engine, &config.plugin, &bytes, cache).map_err(named)?;
@@ -103,6 +104,12 @@ impl Processor {
             })?;
         let plan =
             Plan::check(&asked).map_err(|error| format!("processor {name:?}: {file} {error}"))?;
+        if let Some(vouched) = &vouched {
+            let (contract, imports) = (&loaded.contract, &loaded.imports);
+            vouched
+                .check(&descriptor, contract, imports, &asked.selectors)
+                .map_err(|error| format!("processor {name:?}: {file} {error}"))?;
+        }
         let (plugin, version) = (printable(&descriptor.name), printable(&descriptor.version));
         let elapsed_ms = clock.monotonic().saturating_sub(started).as_millis();
         tracing::info!(
@@ -111,6 +118,7 @@ impl Processor {
             version,
             sha256,
             imports = loaded.imports.join(" "),
+            signed_by = vouched.map(|vouched| vouched.by.name),
             ?on_error,
             elapsed_ms,
             "processor {name} runs {plugin} {version}"

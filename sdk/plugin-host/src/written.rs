@@ -1,12 +1,15 @@
-//! The section `processors:` as both binaries have it: the same keys, words and complaints, over
+//! The sections `processors:` and `plugins:` as both binaries have them: the same keys, words and complaints, over
 //! whatever reads the file there.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::config::{OnError, PluginLimits, ProcessorConfig};
+use crate::signature::PublicKey;
+use crate::trust::{Access, Scope, Trust, TrustedKey};
 
 /// One level of a configuration file, read key by key; what was never asked for is a typo.
 pub trait Keys: Sized {
@@ -20,6 +23,9 @@ pub trait Keys: Sized {
     /// What stands below a key.
     fn below(&self, key: &'static str) -> Option<Self>;
 
+    /// A list of what stands below a key.
+    fn list(&self, key: &'static str) -> Vec<Self>;
+
     /// The value of a key with all that is in it, by the types of YAML's core schema.
     fn json(&self, key: &'static str) -> Option<Value>;
 
@@ -30,12 +36,100 @@ pub trait Keys: Sized {
     fn done(self);
 }
 
-/// Reads one of `processors`, whose paths are relative to `beside`; `others` come before it. More
-/// keys may be asked for afterwards, before [`Keys::done`].
+/// Reads `plugins`.
+pub fn trust<K: Keys>(section: K) -> Trust {
+    let required = choice(
+        &section,
+        "require_signature",
+        &[("true", true), ("false", false)],
+    );
+    let mut trust = Trust {
+        require_signature: required.unwrap_or(false),
+        keys: Vec::new(),
+    };
+    for one in section.list("keys") {
+        let name = one.parsed("name", |text| Ok(text.to_owned()));
+        let public_key = one.parsed("public_key", PublicKey::parse);
+        if name.is_none() {
+            let what = "missing; it is what errors and logs call the key";
+            one.complain("name", what.to_owned());
+        } else if trust
+            .keys
+            .iter()
+            .any(|other| name.as_ref() == Some(&other.name))
+        {
+            one.complain("name", "is the name of another key already".to_owned());
+        }
+        if public_key.is_none() && one.json("public_key").is_none() {
+            let what = "missing; `petrel plugin keygen` makes one";
+            one.complain("public_key", what.to_owned());
+        }
+        let may = one.below("may").map_or_else(Scope::default, scope);
+        if let (Some(name), Some(public_key)) = (name, public_key) {
+            trust.keys.push(TrustedKey {
+                name,
+                public_key,
+                may,
+            });
+        }
+        one.done();
+    }
+    if trust.require_signature && section.json("keys").is_none() {
+        let what = "needs `keys`: without one no plugin could be loaded; `petrel plugin keygen` \
+                    makes one";
+        section.complain("require_signature", what.to_owned());
+    }
+    section.done();
+    trust
+}
+
+fn scope<K: Keys>(section: K) -> Scope {
+    let plugins = words(&section, "plugins");
+    let imports = words(&section, "imports");
+    let access = words(&section, "access").map(|words| {
+        let mut access = Vec::new();
+        for word in words {
+            match Access::WORDS.iter().find(|(known, _)| *known == word) {
+                Some((_, one)) => access.push(*one),
+                None => {
+                    let known = Access::WORDS.map(|(known, _)| known).join(", ");
+                    section.complain("access", format!("{word:?} is none of {known}"));
+                }
+            }
+        }
+        access
+    });
+    section.done();
+    Scope {
+        plugins,
+        access,
+        imports,
+    }
+}
+
+/// A list of words, if it is there.
+fn words<K: Keys>(section: &K, key: &'static str) -> Option<Vec<String>> {
+    let list: Option<Vec<String>> = match section.json(key)? {
+        Value::Array(list) => list
+            .iter()
+            .map(|word| word.as_str().map(str::to_owned))
+            .collect(),
+        _ => None,
+    };
+    if list.is_none() {
+        section.complain(key, "expected a list of words".to_owned());
+    }
+    // What cannot be read allows nothing.
+    Some(list.unwrap_or_default())
+}
+
+/// Reads one of `processors`, whose paths are relative to `beside`; `others` come before it, and
+/// `trust` says who must vouch for it. More keys may be asked for afterwards, before [`Keys::done`].
 pub fn processor<K: Keys>(
     section: &K,
     beside: &Path,
     others: &[ProcessorConfig],
+    trust: &Arc<Trust>,
 ) -> Option<ProcessorConfig> {
     let text = |key| section.parsed(key, |text| Ok(text.to_owned()));
     let name = text("name");
@@ -94,6 +188,7 @@ pub fn processor<K: Keys>(
         name,
         plugin,
         sha256,
+        trust: Arc::clone(trust),
         on_error,
         i_accept_unredacted,
         config,

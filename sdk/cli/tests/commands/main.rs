@@ -4,6 +4,7 @@
 mod dev;
 mod run;
 mod shipped;
+mod signing;
 
 use std::path::PathBuf;
 

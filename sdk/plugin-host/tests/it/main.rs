@@ -14,4 +14,5 @@ mod metrics;
 mod otlp;
 mod redact;
 mod reload;
+mod signed;
 mod zoo;
