@@ -100,6 +100,38 @@ enum PluginVerb {
         #[arg(default_value = ".")]
         dir: PathBuf,
     },
+    /// Measure what a plugin costs, by the size of the batch: time and fuel for a record, memory,
+    /// compiling, starting. Exits with 1 if it is worse than budget.toml in its directory says.
+    Bench {
+        /// The plugin's directory.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+        /// Measure this component instead of building one.
+        #[arg(long)]
+        component: Option<PathBuf>,
+        /// Write budget.toml, with room to spare.
+        #[arg(long)]
+        update: bool,
+        /// Compare only what is the same on every machine: fuel and memory.
+        #[arg(long)]
+        no_times: bool,
+    },
+    /// Give a plugin requests that nobody wrote, until one is too much for it; the smallest such one
+    /// becomes a case that `test` runs.
+    Fuzz {
+        /// The plugin's directory.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+        /// Try this component instead of building one.
+        #[arg(long)]
+        component: Option<PathBuf>,
+        /// Make the same requests again; it is printed each time.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// How many requests each configuration of the plugin's cases is tried with.
+        #[arg(long, default_value_t = 500)]
+        requests: usize,
+    },
     /// Make a pair of keys: NAME.key, which signs plugins, and NAME.pub, which agents and aggregators
     /// check signatures with.
     Keygen {
@@ -184,6 +216,28 @@ fn main() -> ExitCode {
         PluginVerb::Dev { dir } => {
             plugin::dev::run(&dir, paint, &mut out).map(|()| Answer::default())
         }
+        PluginVerb::Bench {
+            dir,
+            component,
+            update,
+            no_times,
+        } => plugin::bench::run(&plugin::bench::Options {
+            dir,
+            component,
+            update,
+            times: !no_times,
+        }),
+        PluginVerb::Fuzz {
+            dir,
+            component,
+            seed,
+            requests,
+        } => plugin::fuzz::run(&plugin::fuzz::Options {
+            dir,
+            component,
+            seed,
+            requests,
+        }),
         PluginVerb::Keygen { name } => plugin::signing::keygen(&name).map(Answer::from),
         PluginVerb::Sign { file, key } => plugin::signing::sign(&file, &key).map(Answer::from),
         PluginVerb::Verify { file, key } => plugin::signing::verify(&file, &key).map(Answer::from),

@@ -1,5 +1,6 @@
 //! `petrel plugin ...`: one verb a file.
 
+pub(crate) mod bench;
 pub(crate) mod build;
 mod cases;
 pub(crate) mod compare;
@@ -7,6 +8,8 @@ mod compiled;
 mod counted;
 pub(crate) mod dev;
 pub(crate) mod diff;
+pub(crate) mod fuzz;
+mod generate;
 mod host;
 pub(crate) mod inspect;
 pub(crate) mod new;

@@ -33,6 +33,10 @@ pub struct PluginStats {
     pub instances: u64,
     /// How often it failed so often that it was turned off for a while.
     pub trips: u64,
+    /// What the memory of an instance has grown to.
+    pub memory_bytes: u64,
+    /// Instructions run, where they are counted.
+    pub fuel: u64,
     /// Total time: projection, guest, edits.
     pub busy: Duration,
     /// The last failure's words.

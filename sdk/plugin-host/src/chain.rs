@@ -13,6 +13,7 @@ use crate::account::PluginStats;
 use crate::cache::Cache;
 use crate::config::ProcessorConfig;
 use crate::effects::Effects;
+use crate::engine::{Engine, Kind};
 use crate::rehearsal::Recent;
 use crate::steps::{Ground, Steps};
 use crate::telling::{Retired, Teller, Telling};
@@ -88,13 +89,34 @@ impl Chain {
         limits: Limits,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, PluginError> {
+        Self::load_after(configs, &Steps::default(), cache_dir, limits, clock)
+    }
+
+    /// As [`Chain::load`], compiled to count instructions, which costs time; for measurements.
+    pub(crate) fn metered(
+        configs: &[ProcessorConfig],
+        limits: Limits,
+    ) -> Result<Self, PluginError> {
+        let memory = configs.iter().map(|config| config.limits.memory_bytes);
+        let engine = Engine::of(memory.max().unwrap_or(0), Kind::Metered).map_err(PluginError)?;
+        let none = Steps::of(Vec::new(), Arc::new(engine));
+        Self::load_after(configs, &none, None, limits, &SystemClock::shared())
+    }
+
+    fn load_after(
+        configs: &[ProcessorConfig],
+        before: &Steps,
+        cache_dir: Option<PathBuf>,
+        limits: Limits,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, PluginError> {
         let cache = open_cache(cache_dir.as_ref());
         let ground = Ground {
             limits,
             stamper: Stamper::new(Arc::clone(clock)),
             recent: Recent::default(),
         };
-        let (steps, _) = Steps::load(configs, &Steps::default(), cache.as_ref(), &ground)?;
+        let (steps, _) = Steps::load(configs, before, cache.as_ref(), &ground)?;
         Ok(Self {
             steps: RwLock::new(Arc::new(steps)),
             reloading: Mutex::new(()),

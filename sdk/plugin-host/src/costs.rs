@@ -33,13 +33,13 @@ pub struct StartCosts {
 const COMPILES: u32 = 3;
 const STARTS: u32 = 100;
 
-/// Measures `file` with `config`, keeping compiled code in `cache_dir`; it sees no data.
+/// Measures `file` with `config` under `limits`, keeping compiled code in `cache_dir`; it sees no data.
 pub fn start_costs(
     file: &Path,
     config: &serde_json::Value,
+    limits: &PluginLimits,
     cache_dir: &Path,
 ) -> Result<StartCosts, PluginError> {
-    let limits = PluginLimits::default();
     let engine = Engine::new(limits.memory_bytes).map_err(PluginError)?;
     let bytes = component::read(file, limits.component_bytes).map_err(PluginError)?;
     let loaded = component::load(&engine.engine, file, &bytes, None).map_err(PluginError)?;
@@ -53,7 +53,7 @@ pub fn start_costs(
     drop(cache.store(&engine.engine, &bytes, &component));
     let loads = || cache.load(&engine.engine, &bytes).ok_or(());
     let (cache_load, _) = best(STARTS, loads).map_err(|()| failed("is not kept in the cache"))?;
-    let start = || Instance::new(&engine, &loaded, &shared, &limits);
+    let start = || Instance::new(&engine, &loaded, &shared, limits);
     let (instantiate, _) = best(STARTS, start).map_err(|failure| failed(failure.words()))?;
     let mut fresh = Vec::new();
     for _ in 0..STARTS {
@@ -62,7 +62,7 @@ pub fn start_costs(
     let configure = || -> Result<(), Failure> {
         let mut instance = fresh.pop().ok_or_else(|| Failure::Died(String::new()))?;
         instance.describe(&engine)?;
-        instance.configure(&engine, &json, &limits, None).map(drop)
+        instance.configure(&engine, &json, limits, None).map(drop)
     };
     let (configure, ()) = best(STARTS, configure).map_err(|failure| failed(failure.words()))?;
     Ok(StartCosts {

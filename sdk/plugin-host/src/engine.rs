@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use wasmtime::{Config, EngineWeak, OptLevel};
+use wasmtime::{Config, EngineWeak, OptLevel, Store};
 
 /// How fine deadlines are.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
@@ -24,6 +24,7 @@ const GUARD_BYTES: u64 = 64 << 10;
 pub(crate) struct Engine {
     pub(crate) engine: wasmtime::Engine,
     pulse: Arc<Pulse>,
+    kind: Kind,
     ticker: Option<JoinHandle<()>>,
 }
 
@@ -45,10 +46,24 @@ struct PulseState {
 #[derive(Debug)]
 pub(crate) struct Beating<'a>(&'a Pulse);
 
+/// What becomes of a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Native code.
+    Compiled,
+    /// Native code that counts its instructions.
+    Metered,
+}
+
 impl Engine {
     /// `memory_bytes`: the largest memory that any plugin may have.
     pub(crate) fn new(memory_bytes: usize) -> Result<Self, String> {
+        Self::of(memory_bytes, Kind::Compiled)
+    }
+
+    pub(crate) fn of(memory_bytes: usize, kind: Kind) -> Result<Self, String> {
         let mut config = Config::new();
+        config.consume_fuel(kind == Kind::Metered);
         config
             .cranelift_opt_level(OptLevel::Speed)
             .epoch_interruption(true)
@@ -77,8 +92,25 @@ impl Engine {
         Ok(Self {
             engine,
             pulse,
+            kind,
             ticker: Some(ticker),
         })
+    }
+
+    /// As much fuel as there can be, where it is counted.
+    pub(crate) fn fill<T>(&self, store: &mut Store<T>) {
+        if self.kind == Kind::Metered {
+            // Fails only where it is not counted.
+            store.set_fuel(u64::MAX).ok();
+        }
+    }
+
+    /// What was used of it.
+    pub(crate) fn burnt<T>(&self, store: &Store<T>) -> u64 {
+        match self.kind {
+            Kind::Metered => u64::MAX - store.get_fuel().unwrap_or(u64::MAX),
+            Kind::Compiled => 0,
+        }
     }
 
     /// To be held during a call into a guest.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ pub(crate) struct Shared {
     /// Compiled once, though each instance asks for them. Held for lookups, never across a call.
     pattern_sets: Mutex<HashMap<Vec<String>, Arc<PatternSet>>>,
     lines: Mutex<Lines>,
+    /// What calls have taken of memory at most, and of fuel where it is counted.
+    pub(crate) memory: AtomicU64,
+    pub(crate) fuel: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +57,8 @@ impl Shared {
             clock,
             pattern_sets: Mutex::default(),
             lines: Mutex::default(),
+            memory: AtomicU64::new(0),
+            fuel: AtomicU64::new(0),
         }
     }
 

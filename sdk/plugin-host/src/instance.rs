@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use wasmtime::{Store, Trap};
@@ -81,6 +82,7 @@ impl Instance {
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(ANSWER_BYTES);
         store.set_epoch_deadline(ticks(DESCRIBE));
+        engine.fill(&mut store);
         let _beating = engine.beat();
         let made = guarded(|| plugin.plugin.instantiate(&mut store))?;
         let exports = made.map_err(|error| failure(&error, DESCRIBE))?;
@@ -187,7 +189,15 @@ impl Instance {
         self.store.set_epoch_deadline(ticks(budget));
         let _beating = engine.beat();
         let (exports, store) = (&self.exports, &mut self.store);
-        guarded(|| run(exports, store))?.map_err(|error| failure(&error, budget))
+        engine.fill(store);
+        let answer = guarded(|| run(exports, store));
+        let shared = &store.data().shared;
+        let memory = store.data().memory.used as u64;
+        shared.memory.fetch_max(memory, Ordering::Relaxed);
+        shared
+            .fuel
+            .fetch_add(engine.burnt(store), Ordering::Relaxed);
+        answer?.map_err(|error| failure(&error, budget))
     }
 
     /// Whether it has grown or aged so much that a new one is better.

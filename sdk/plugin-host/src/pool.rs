@@ -65,6 +65,12 @@ impl Pool {
         self.started.load(Ordering::Relaxed)
     }
 
+    /// What instances have taken: of memory at most, of fuel in all.
+    pub(crate) fn taken(&self) -> (u64, u64) {
+        let load = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        (load(&self.shared.memory), load(&self.shared.fuel))
+    }
+
     fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -203,11 +203,14 @@ impl Processor {
 
     pub(crate) fn stats(&self) -> PluginStats {
         let off = self.breaker.off(self.now());
+        let (memory_bytes, fuel) = self.pool.taken();
         PluginStats {
             name: self.config.name.clone(),
             plugin: self.plugin.clone(),
             sha256: self.sha256.clone(),
             instances: self.pool.started(),
+            memory_bytes,
+            fuel,
             on_error: self.on_error,
             trips: self.breaker.trips(),
             state: off.map_or(PluginState::Running, |off| PluginState::Off {

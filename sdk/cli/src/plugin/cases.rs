@@ -17,7 +17,7 @@ use super::otlp::{self, Form};
 pub(crate) struct Case {
     pub(crate) name: String,
     dir: PathBuf,
-    config: Value,
+    pub(crate) config: Value,
     pub(crate) input: Vec<Batch>,
     /// Nothing yet: the case is new.
     pub(crate) expected: Option<Vec<Batch>>,
@@ -84,6 +84,22 @@ impl Case {
         })
     }
 
+    /// Its requests as they are written.
+    pub(crate) fn examples(&self) -> anyhow::Result<Vec<Value>> {
+        let file = self.dir.join(INPUT);
+        let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let requests = serde_json::Deserializer::from_slice(&text).into_iter();
+        Ok(requests.collect::<Result<_, _>>()?)
+    }
+
+    /// Nothing is an empty object.
+    pub(crate) fn config_or_empty(&self) -> Value {
+        if self.config.is_null() {
+            return serde_json::json!({});
+        }
+        self.config.clone()
+    }
+
     /// Runs it in the host: what comes out, or the plugin's failure in words.
     pub(crate) fn run(&self, component: &Path) -> anyhow::Result<Result<Passed, String>> {
         let host = match Host::load_for_cases(component, self.config.clone()) {
@@ -95,6 +111,10 @@ impl Case {
             match host.process(batch.clone())? {
                 Outcome::Passed(batch) => passed.push(batch),
                 Outcome::Failed(words) => return Ok(Err(format!("request {number}: {words}"))),
+            }
+            // Single records that it cannot take are kept back, and the others go on.
+            if let Some(words) = host.trouble()? {
+                return Ok(Err(format!("request {number}: {words}")));
             }
         }
         let counted = counted::summary(host.counted()?);

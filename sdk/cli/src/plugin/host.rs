@@ -106,6 +106,11 @@ impl Host {
         Ok(series)
     }
 
+    /// What went wrong so far, be it with a single record.
+    pub(crate) fn trouble(&self) -> anyhow::Result<Option<String>> {
+        Ok(self.stats()?.last_error)
+    }
+
     pub(crate) fn stats(&self) -> anyhow::Result<PluginStats> {
         self.chain
             .stats()

@@ -2,6 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly too")]
 
 mod dev;
+mod effort;
+#[path = "../../../plugin-host/tests/it/guest.rs"]
+#[expect(dead_code, reason = "what the tests of the host need beyond this")]
+mod guest;
 mod run;
 mod shipped;
 mod signing;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use petrel_plugin_host::{Chain, ProcessorConfig, Verdict, start_costs};
+use petrel_plugin_host::{Chain, PluginLimits, ProcessorConfig, Verdict, start_costs};
 use petrel_wire::{Batch, Limits, Signal};
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -197,7 +197,13 @@ type Rows = [(&'static str, Duration, Duration); 4];
 fn start(measured: bool) -> (usize, Rows) {
     let dir = tempfile::tempdir().expect("a directory");
     let config = json!({"do": "pass", "keys": SECRETS});
-    let costs = start_costs(&artefact("columns"), &config, &dir.path().join("cache"));
+    let limits = PluginLimits::default();
+    let costs = start_costs(
+        &artefact("columns"),
+        &config,
+        &limits,
+        &dir.path().join("cache"),
+    );
     let costs = costs.expect("make bench-plugins builds the guests");
     assert!(measured || costs.size_bytes > 0);
     let rows = [
