@@ -43,6 +43,8 @@ pub struct Config {
     pub forward: Forward,
     /// Where `/health`, `/metrics` and `/spool` answer (`admin.endpoint`).
     pub admin: Endpoint,
+    /// Whether the admin port shows what comes in (`admin.capture`).
+    pub capture: bool,
     /// Lowest level that is logged, as `tracing` filters spell it (`logging.level`).
     pub log_level: String,
 }
@@ -197,6 +199,7 @@ impl Default for Config {
                 bandwidth: Bandwidth::default(),
             },
             admin: Endpoint::loopback(14319),
+            capture: false,
             log_level: "info".to_owned(),
         }
     }

@@ -21,6 +21,7 @@
 //! missing, and [`tellings`] what processors have counted.
 
 pub mod admin;
+pub mod capture;
 pub mod config;
 pub mod custody;
 pub mod forward;

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::admin;
+use crate::capture::Capture;
 use crate::config::{Config, ConfigError, Endpoint};
 use crate::custody::Books;
 use crate::forward::{Client, ClientError, ForwardTiming, Forwarder, Meter};
@@ -163,7 +164,8 @@ impl Agent {
             Arc::clone(&clock),
         );
         let tellings = Tellings::new(plugins.clone(), sealer.clone(), Arc::clone(&books), &spool);
-        let door = AgentDoor::new(Arc::clone(&books), plugins.clone(), sealer);
+        let capture = config.capture.then(Capture::default);
+        let door = AgentDoor::new(Arc::clone(&books), plugins.clone(), sealer, capture.clone());
         let refusals = door.refusals();
         let router = petrel_receiver::router(door, receiver_config(&config));
         let watch = Watch {
@@ -194,7 +196,7 @@ impl Agent {
             tellings: tokio::spawn(tellings.run(tell_counted, stop_telling.clone())),
             sealing: tokio::spawn(seal.run()),
             forwarding: tokio::spawn(forwarder.run(beat)),
-            admin: spawn_admin(admin_listener, watch.clone(), stop_admin.clone()),
+            admin: spawn_admin(admin_listener, watch.clone(), capture, stop_admin.clone()),
             addresses: Addresses { grpc, http, admin },
             watch,
             stop_receiving,
@@ -316,9 +318,14 @@ async fn listen(
     Ok((listener, address))
 }
 
-fn spawn_admin(listener: TcpListener, watch: Watch, stop: CancellationToken) -> JoinHandle<()> {
+fn spawn_admin(
+    listener: TcpListener,
+    watch: Watch,
+    capture: Option<Capture>,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
-        if let Err(error) = admin::serve(listener, watch, stop).await {
+        if let Err(error) = admin::serve(listener, watch, capture, stop).await {
             warn!(%error, "the admin port has ended");
         }
     })

@@ -10,6 +10,7 @@ use std::time::Duration;
 use petrel_receiver::{Arrival, Door, Head, Receipt, Refused};
 use tokio::time::Instant;
 
+use crate::capture::Capture;
 use crate::custody::{Admitted, Books};
 use crate::plugins::{Plugins, Processed};
 use crate::seal::Sealer;
@@ -21,6 +22,7 @@ pub struct AgentDoor {
     plugins: Plugins,
     sealer: Sealer,
     refusals: Arc<Refusals>,
+    capture: Option<Capture>,
 }
 
 /// Requests that got no receipt, by what was wrong.
@@ -79,12 +81,18 @@ impl Refusals {
 
 impl AgentDoor {
     /// Puts the stages behind the door.
-    pub fn new(books: Arc<Books>, plugins: Plugins, sealer: Sealer) -> Self {
+    pub fn new(
+        books: Arc<Books>,
+        plugins: Plugins,
+        sealer: Sealer,
+        capture: Option<Capture>,
+    ) -> Self {
         Self {
             books,
             plugins,
             sealer,
             refusals: Arc::default(),
+            capture,
         }
     }
 
@@ -105,6 +113,9 @@ impl Door for AgentDoor {
     async fn accept(&self, (): (), head: &Head, arrival: Arrival) -> Result<Receipt, Refused> {
         let (Arrival::Bare(batch) | Arrival::Sealed { batch, .. }) = arrival;
         let (signal, items) = (head.signal, batch.items());
+        if let Some(capture) = &self.capture {
+            capture.show(&batch);
+        }
         let admitted = Admitted::new(&self.books, batch);
         match self.plugins.process(admitted).await? {
             Processed::Dropped { items } => Ok(Receipt::dropped(items)),

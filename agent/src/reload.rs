@@ -84,7 +84,10 @@ pub(crate) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let changed = [
         ("receivers", old.receivers != new.receivers),
         ("spool", spool(old) != spool(new)),
-        ("admin", old.admin != new.admin),
+        (
+            "admin",
+            (&old.admin, old.capture) != (&new.admin, new.capture),
+        ),
         ("logging", old.log_level != new.log_level),
         (
             "forward.batch_bytes",

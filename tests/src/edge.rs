@@ -43,7 +43,8 @@ pub struct Edge {
     pub grpc_port: u16,
     /// OTLP/HTTP.
     pub http_port: u16,
-    admin_port: u16,
+    /// Health, metrics, status.
+    pub admin_port: u16,
     /// The running agent, if any.
     pub process: Option<Process>,
 }

@@ -85,6 +85,9 @@ fn read(root: &Section<'_>, beside: &Path, environment: &Environment) -> Config 
             None
         });
     if let Some(section) = root.section("admin") {
+        if let Some(capture) = section.choice("capture", &[("true", true), ("false", false)]) {
+            config.capture = capture;
+        }
         if let Some(endpoint) = section.parsed("endpoint", Endpoint::parse) {
             // It knows no passwords.
             if endpoint.is_loopback() {

@@ -2,7 +2,9 @@
 //!
 //! One verb a file under `plugin/`; this file is the arguments and the exit code.
 
+mod capture;
 mod plugin;
+mod scrub;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -27,6 +29,22 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Write down what comes into the agent on this machine, as it comes, for `plugin run`, `diff` and cases.
+    /// The agent must allow it: `admin: { capture: true }`.
+    Capture {
+        /// Its admin.endpoint.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:14319")]
+        admin: String,
+        /// For how long.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// Replace values by others of their shape: nothing that anybody sent is in the file.
+        #[arg(long)]
+        scrub: bool,
+        /// Where it goes: one request in OTLP/JSON a line.
+        #[arg(short, long, default_value = "capture.otlp.json")]
+        output: PathBuf,
+    },
     /// WASM processors.
     #[command(subcommand)]
     Plugin(PluginVerb),
@@ -187,9 +205,25 @@ impl From<String> for Answer {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let paint = arguments.paint();
-    let Verb::Plugin(verb) = arguments.verb;
-    let (mut out, mut notes) = (std::io::stdout(), std::io::stderr());
-    let answer = match verb {
+    let verb = match arguments.verb {
+        Verb::Plugin(verb) => verb,
+        Verb::Capture {
+            admin,
+            seconds,
+            scrub,
+            output,
+        } => {
+            let options = capture::Options {
+                admin,
+                seconds,
+                scrub,
+                output,
+            };
+            return finish(capture::run(&options).map(Answer::from));
+        }
+    };
+    let mut out = std::io::stdout();
+    finish(match verb {
         PluginVerb::New { name, lang, sdk } => {
             plugin::new::run(&name, lang, sdk.as_deref()).map(Answer::from)
         }
@@ -244,7 +278,11 @@ fn main() -> ExitCode {
         PluginVerb::Inspect { file, config } => {
             plugin::inspect::run(&file, &config).map(Answer::from)
         }
-    };
+    })
+}
+
+fn finish(answer: anyhow::Result<Answer>) -> ExitCode {
+    let (mut out, mut notes) = (std::io::stdout(), std::io::stderr());
     match answer {
         // A reader that goes away (`| head`) is no failure of ours.
         Ok(answer) => {

@@ -3,6 +3,7 @@
 
 mod applications;
 mod bad_input;
+mod capture;
 mod clients;
 mod exactly_once;
 mod guests;
