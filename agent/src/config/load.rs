@@ -1,7 +1,6 @@
 //! From the tree to [`Config`]: one function a section.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use petrel_plugin_host::ProcessorConfig;
@@ -171,10 +170,10 @@ fn receive(otlp: &Section<'_>, config: &mut Config) {
 
 fn processors(root: &Section<'_>, beside: &Path) -> Vec<ProcessorConfig> {
     let mut chain = Vec::new();
-    let trust = root.section("plugins").map(written::trust);
-    let trust = Arc::new(trust.unwrap_or_default());
+    let plugins = root.section("plugins").map(written::plugins);
+    let plugins = plugins.unwrap_or_default();
     for section in root.sections("processors") {
-        let next = written::processor(&section, beside, &chain, &trust);
+        let next = written::processor(&section, beside, &chain, &plugins);
         chain.extend(next);
         section.finish();
     }

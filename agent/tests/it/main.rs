@@ -16,6 +16,7 @@ mod door;
 #[path = "../../../sdk/plugin-host/tests/it/guest.rs"]
 #[expect(dead_code, reason = "what the tests of the host need beyond this")]
 mod guest;
+mod hardened;
 mod harness;
 mod process;
 mod processors;

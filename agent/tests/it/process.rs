@@ -35,9 +35,19 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) async fn start(site: &Site, environment: &[(&str, &str)]) -> Self {
+        Self::start_as(site, environment, |command| command).await
+    }
+
+    /// With a change to the command.
+    pub(crate) async fn start_as(
+        site: &Site,
+        environment: &[(&str, &str)],
+        change: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Self {
         let log = site.spool_dir().with_extension("log");
         let out = std::fs::File::create(&log).unwrap();
-        let child = agent(&["run"], &site.config_file())
+        let mut command = agent(&["run"], &site.config_file());
+        let child = change(&mut command)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use petrel_plugin_host::written;
 use petrel_spool::ProjectId;
@@ -290,10 +289,10 @@ fn projects(
 fn processors(root: &Section<'_>, beside: &Path) -> Vec<Processor> {
     let mut configs = Vec::new();
     let mut projects_of = Vec::new();
-    let trust = root.section("plugins").map(written::trust);
-    let trust = Arc::new(trust.unwrap_or_default());
+    let plugins = root.section("plugins").map(written::plugins);
+    let plugins = plugins.unwrap_or_default();
     for section in root.sections("processors") {
-        let config = written::processor(&section, beside, &configs, &trust);
+        let config = written::processor(&section, beside, &configs, &plugins);
         let mut projects = Vec::new();
         for text in section.texts("projects") {
             match text.parse() {

@@ -133,6 +133,9 @@ enum PluginVerb {
         /// Compare only what is the same on every machine: fuel and memory.
         #[arg(long)]
         no_times: bool,
+        /// Measure times with the interpreter (`engine: interpreter`), and compare none.
+        #[arg(long)]
+        interpreter: bool,
     },
     /// Give a plugin requests that nobody wrote, until one is too much for it; the smallest such one
     /// becomes a case that `test` runs.
@@ -255,11 +258,13 @@ fn main() -> ExitCode {
             component,
             update,
             no_times,
+            interpreter,
         } => plugin::bench::run(&plugin::bench::Options {
             dir,
             component,
             update,
-            times: !no_times,
+            times: !no_times && !interpreter,
+            interpreter,
         }),
         PluginVerb::Fuzz {
             dir,

@@ -37,7 +37,7 @@ pub(crate) fn load(
     let file = path.display();
     check_header(bytes).map_err(|error| format!("{file} {error}"))?;
     let component = compile(engine, bytes, cache)
-        .map_err(|error| format!("{file} does not compile: {error:#}"))?;
+        .map_err(|error| format!("{file} does not compile: {error:#}{}", remedy(&error)))?;
     let (imports, contract) =
         check_imports(engine, &component).map_err(|error| format!("{file} {error}"))?;
     let plugin = link(engine, &component).map_err(|error| {
@@ -89,6 +89,16 @@ fn compile(
     // What comes back is mapped from the file: the compiler's copy is dropped.
     let stored = cache.and_then(|cache| cache.store(engine, bytes, &component));
     Ok(stored.unwrap_or(component))
+}
+
+/// For hosts that are hardened.
+fn remedy(error: &wasmtime::Error) -> &'static str {
+    let words = format!("{error:#}");
+    if words.contains("os error 13") || words.contains("os error 1)") {
+        return "; if executable memory is forbidden here (MemoryDenyWriteExecute=), write \
+                `plugins: { engine: interpreter }`";
+    }
+    ""
 }
 
 /// The import list is the list of capabilities: only what is offered passes.

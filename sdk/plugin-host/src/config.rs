@@ -15,6 +15,9 @@ pub struct ProcessorConfig {
     pub plugin: PathBuf,
     /// The SHA-256 that the component must have, 64 hex digits; `None` = whatever it has.
     pub sha256: Option<String>,
+    /// Whether plugins are interpreted, for hosts that forbid executable memory; one that asks for it
+    /// decides for the whole chain.
+    pub interpreted: bool,
     /// Who must vouch for it.
     pub trust: Arc<Trust>,
     /// What happens to data when the plugin fails; `None` = what the plugin asks for.

@@ -1,4 +1,5 @@
-//! The engine: Cranelift, epochs, nothing else.
+//! The engine: Cranelift, epochs, nothing else. Where executable memory is forbidden, Cranelift compiles
+//! for Pulley, wasmtime's interpreter.
 //!
 //! No WASI, no async, no threads: what is not there needs no patch. Time is counted by epochs, and
 //! the thread that counts them sleeps while no guest runs, so an idle agent stays idle.
@@ -53,6 +54,8 @@ pub(crate) enum Kind {
     Compiled,
     /// Native code that counts its instructions.
     Metered,
+    /// Pulley's byte code.
+    Interpreted,
 }
 
 impl Engine {
@@ -64,6 +67,11 @@ impl Engine {
     pub(crate) fn of(memory_bytes: usize, kind: Kind) -> Result<Self, String> {
         let mut config = Config::new();
         config.consume_fuel(kind == Kind::Metered);
+        if kind == Kind::Interpreted {
+            config
+                .target("pulley64")
+                .map_err(|error| format!("this build has no interpreter: {error:#}"))?;
+        }
         config
             .cranelift_opt_level(OptLevel::Speed)
             .epoch_interruption(true)
@@ -97,6 +105,11 @@ impl Engine {
         })
     }
 
+    /// Whether it does what is asked of one of this kind.
+    pub(crate) fn is(&self, kind: Kind) -> bool {
+        self.kind == kind || (self.kind == Kind::Metered && kind == Kind::Compiled)
+    }
+
     /// As much fuel as there can be, where it is counted.
     pub(crate) fn fill<T>(&self, store: &mut Store<T>) {
         if self.kind == Kind::Metered {
@@ -109,7 +122,7 @@ impl Engine {
     pub(crate) fn burnt<T>(&self, store: &Store<T>) -> u64 {
         match self.kind {
             Kind::Metered => u64::MAX - store.get_fuel().unwrap_or(u64::MAX),
-            Kind::Compiled => 0,
+            Kind::Compiled | Kind::Interpreted => 0,
         }
     }
 

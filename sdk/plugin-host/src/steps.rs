@@ -10,7 +10,7 @@ use crate::chain::{PluginError, Reloaded, Verdict};
 use crate::config::ProcessorConfig;
 use crate::effects::Effects;
 use crate::emit::{Emitted, emit};
-use crate::engine::Engine;
+use crate::engine::{Engine, Kind};
 use crate::pool::Handover;
 use crate::processor::{Fate, Processor, Turn};
 use crate::project::project;
@@ -53,10 +53,20 @@ impl Steps {
         let Some(memory) = memory.max() else {
             return Ok((Self::default(), Reloaded::default()));
         };
-        let engine = match &old.engine {
-            Some(engine) => Arc::clone(engine),
-            None => Arc::new(Engine::new(memory).map_err(PluginError)?),
+        let kind = if configs.iter().any(|config| config.interpreted) {
+            Kind::Interpreted
+        } else {
+            Kind::Compiled
         };
+        let engine = match &old.engine {
+            Some(engine) if engine.is(kind) => Arc::clone(engine),
+            _ => Arc::new(Engine::of(memory, kind).map_err(PluginError)?),
+        };
+        // What another engine has made is no use here.
+        let is_same = old
+            .engine
+            .as_ref()
+            .is_some_and(|old| Arc::ptr_eq(old, &engine));
         let mut processors = Vec::<Arc<Processor>>::with_capacity(configs.len());
         let mut reloaded = Reloaded::default();
         for config in configs {
@@ -65,7 +75,7 @@ impl Steps {
                 return Err(PluginError(format!("two processors are called {name:?}")));
             }
             let before = old.processors.iter().find(|one| one.name() == config.name);
-            if let Some(same) = before.filter(|before| before.is(config)) {
+            if let Some(same) = before.filter(|before| is_same && before.is(config)) {
                 processors.push(Arc::clone(same));
                 reloaded.kept += 1;
                 continue;
@@ -102,9 +112,13 @@ impl Steps {
     /// Hands state from the old processors to those that follow them under their names. While the
     /// handovers live, nobody calls either.
     pub(crate) fn take_over<'a>(&'a self, old: &'a Self) -> Vec<Handover<'a>> {
-        let Some(engine) = &self.engine else {
+        let (Some(engine), Some(olds)) = (&self.engine, &old.engine) else {
             return Vec::new();
         };
+        if !Arc::ptr_eq(engine, olds) {
+            tracing::warn!("the engine of plugins is another one now; those with state begin anew");
+            return Vec::new();
+        }
         let heirs = self.processors.iter().filter_map(|heir| {
             let older = old
                 .processors

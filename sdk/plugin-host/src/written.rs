@@ -36,8 +36,26 @@ pub trait Keys: Sized {
     fn done(self);
 }
 
+/// The section `plugins`, which counts for all processors.
+#[derive(Clone, Debug, Default)]
+pub struct Plugins {
+    /// Who must vouch for them.
+    pub trust: Arc<Trust>,
+    /// Whether they are interpreted.
+    pub interpreted: bool,
+}
+
 /// Reads `plugins`.
-pub fn trust<K: Keys>(section: K) -> Trust {
+pub fn plugins<K: Keys>(section: K) -> Plugins {
+    let words = [("compiled", false), ("interpreter", true)];
+    let interpreted = choice(&section, "engine", &words).unwrap_or(false);
+    Plugins {
+        trust: Arc::new(trust(section)),
+        interpreted,
+    }
+}
+
+fn trust<K: Keys>(section: K) -> Trust {
     let required = choice(
         &section,
         "require_signature",
@@ -124,12 +142,12 @@ fn words<K: Keys>(section: &K, key: &'static str) -> Option<Vec<String>> {
 }
 
 /// Reads one of `processors`, whose paths are relative to `beside`; `others` come before it, and
-/// `trust` says who must vouch for it. More keys may be asked for afterwards, before [`Keys::done`].
+/// `plugins` counts for all. More keys may be asked for afterwards, before [`Keys::done`].
 pub fn processor<K: Keys>(
     section: &K,
     beside: &Path,
     others: &[ProcessorConfig],
-    trust: &Arc<Trust>,
+    plugins: &Plugins,
 ) -> Option<ProcessorConfig> {
     let text = |key| section.parsed(key, |text| Ok(text.to_owned()));
     let name = text("name");
@@ -188,7 +206,8 @@ pub fn processor<K: Keys>(
         name,
         plugin,
         sha256,
-        trust: Arc::clone(trust),
+        trust: Arc::clone(&plugins.trust),
+        interpreted: plugins.interpreted,
         on_error,
         i_accept_unredacted,
         config,

@@ -40,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) update: bool,
     /// Compare times as well.
     pub(crate) times: bool,
+    /// Interpret the plugin.
+    pub(crate) interpreter: bool,
 }
 
 /// What a plugin may cost.
@@ -75,6 +77,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Answer> {
         on_error: Some(OnError::Closed),
         config: case.config_or_empty(),
         limits: host::limits(),
+        interpreted: options.interpreter,
         ..ProcessorConfig::default()
     };
     let scratch = tempfile::tempdir()?;
