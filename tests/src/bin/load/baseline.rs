@@ -88,6 +88,7 @@ pub(crate) async fn measure(
         parts: parts(owner, "otel_traces").await?,
         merge: merge(owner, &["otel_traces"]).await?,
         disk: disk(owner, &["otel_traces"]).await?,
+        tables: Vec::new(),
         peak: None,
     })
 }
