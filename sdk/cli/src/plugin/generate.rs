@@ -32,10 +32,12 @@ impl Random {
     }
 
     fn hex(&mut self, digits: usize) -> String {
-        let text: String = (0..digits.div_ceil(16))
-            .map(|_| format!("{:016x}", self.number()))
-            .collect();
-        text[..digits].to_owned()
+        let mut text = String::with_capacity(digits);
+        while text.len() < digits {
+            let more = format!("{:016x}", self.number());
+            text.push_str(&more[..more.len().min(digits - text.len())]);
+        }
+        text
     }
 }
 
@@ -225,7 +227,7 @@ impl Generator {
 
     fn metric(&mut self) -> Value {
         let mut points = Vec::new();
-        for _ in 0..1 + self.random.below(3) {
+        for _ in 0..=self.random.below(3) {
             let mut point = object(json!({
                 "timeUnixNano": (self.random.number() >> 1).to_string(),
                 "attributes": self.attributes(),

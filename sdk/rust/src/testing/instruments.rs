@@ -23,14 +23,17 @@ pub struct Recorded {
     kind: u8,
 }
 
+/// An instrument, and labels.
+type Series = (u32, Vec<(String, String)>);
+
 /// Declared instruments live as long as the thread, so that several processors can be tested on it.
 #[derive(Default)]
 struct Host {
     declared: Vec<Instrument>,
     /// Of the call that runs.
-    call: Vec<(u32, Vec<(String, String)>, f64)>,
+    call: Vec<(Series, f64)>,
     /// Of calls that brought an answer.
-    counted: BTreeMap<(u32, Vec<(String, String)>), Vec<f64>>,
+    counted: BTreeMap<Series, Vec<f64>>,
 }
 
 thread_local! {
@@ -76,7 +79,7 @@ pub(crate) fn record_many(id: u32, values: &[f64], codes: &[u32], extra: &Blob) 
                 .filter(|(_, code)| **code != u32::MAX)
                 .map(|(key, code)| (key.clone(), text(*code, extra)))
                 .collect();
-            host.call.push((id, labels, *value));
+            host.call.push(((id, labels), *value));
         }
     });
 }
@@ -103,9 +106,9 @@ fn text(code: u32, extra: &Blob) -> String {
 /// A call is over; what it recorded counts if it brought an answer.
 pub(super) fn end(is_accepted: bool) {
     HOST.with_borrow_mut(|host| {
-        for (id, labels, value) in std::mem::take(&mut host.call) {
+        for (series, value) in std::mem::take(&mut host.call) {
             if is_accepted {
-                host.counted.entry((id, labels)).or_default().push(value);
+                host.counted.entry(series).or_default().push(value);
             }
         }
     });
