@@ -2,7 +2,8 @@
 //!
 //! It shows data that no processor has seen yet, so it is there only if the configuration says so
 //! (`admin.capture`), at the admin port, for one onlooker at a time, for a bounded while. The request
-//! carries a header of our own, which no web page can send to this port without being asked first.
+//! carries a header of our own and asks for this machine by a name of loopback, which together no web
+//! page can do, not even one whose name was made to point here.
 //! Onlookers cost senders nothing: what they cannot keep up with they miss, and are told how much.
 //!
 //! The answer is frames: a signal's number (one byte), a length (four bytes, big endian), a request in
@@ -41,8 +42,21 @@ struct Shared {
     /// Looked at by every request: nothing else happens while nobody looks on.
     is_watched: AtomicBool,
     /// Held to send and to come and go.
-    onlooker: Mutex<Option<mpsc::UnboundedSender<Bytes>>>,
+    onlooker: Mutex<Option<Onlooker>>,
+}
+
+/// Where frames go.
+#[derive(Clone, Debug)]
+struct Onlooker {
+    frames: mpsc::UnboundedSender<Bytes>,
+    tally: Arc<Tally>,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    /// Bytes on their way.
     waiting: AtomicUsize,
+    /// Requests that there was no room for.
     missed: AtomicU64,
 }
 
@@ -53,13 +67,17 @@ impl Capture {
         if !shared.is_watched.load(Ordering::Relaxed) {
             return;
         }
+        let onlooker = shared.onlooker().clone();
+        let Some(Onlooker { frames, tally }) = onlooker else {
+            return;
+        };
         let size = batch.bytes().len();
         let Ok(length) = u32::try_from(size) else {
             return;
         };
-        if shared.waiting.fetch_add(size, Ordering::Relaxed) + size > WAITING {
-            shared.waiting.fetch_sub(size, Ordering::Relaxed);
-            shared.missed.fetch_add(1, Ordering::Relaxed);
+        if tally.waiting.fetch_add(size, Ordering::Relaxed) + size > WAITING {
+            tally.waiting.fetch_sub(size, Ordering::Relaxed);
+            tally.missed.fetch_add(1, Ordering::Relaxed);
             return;
         }
         // A copy: what holds the request is not held any longer.
@@ -67,36 +85,37 @@ impl Capture {
         frame.put_u8(batch.signal().code());
         frame.put_u32(length);
         frame.put_slice(batch.bytes());
-        let onlooker = shared.onlooker();
-        if let Some(onlooker) = onlooker.as_ref() {
-            onlooker.send(frame.freeze()).ok();
-        }
+        // Who has gone meanwhile misses nothing.
+        frames.send(frame.freeze()).ok();
     }
 
     /// Begins a look; nothing if somebody looks on already.
     fn look(&self, lasting: Duration) -> Option<Look> {
         let (sender, frames) = mpsc::unbounded_channel();
-        let shared = Arc::clone(&self.0);
+        let (shared, tally) = (Arc::clone(&self.0), Arc::<Tally>::default());
         let mut onlooker = shared.onlooker();
         if onlooker.is_some() {
             return None;
         }
-        *onlooker = Some(sender);
-        shared.waiting.store(0, Ordering::Relaxed);
-        shared.missed.store(0, Ordering::Relaxed);
+        *onlooker = Some(Onlooker {
+            frames: sender,
+            tally: Arc::clone(&tally),
+        });
         shared.is_watched.store(true, Ordering::Relaxed);
         drop(onlooker);
         Some(Look {
             frames,
             end: Box::pin(tokio::time::sleep_until(Instant::now() + lasting)),
+            has_left: false,
             has_ended: false,
+            tally,
             shared,
         })
     }
 }
 
 impl Shared {
-    fn onlooker(&self) -> std::sync::MutexGuard<'_, Option<mpsc::UnboundedSender<Bytes>>> {
+    fn onlooker(&self) -> std::sync::MutexGuard<'_, Option<Onlooker>> {
         self.onlooker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -110,7 +129,11 @@ impl Shared {
 struct Look {
     frames: mpsc::UnboundedReceiver<Bytes>,
     end: Pin<Box<Sleep>>,
+    /// Its place is free for somebody else.
+    has_left: bool,
+    /// The last frame was given out.
     has_ended: bool,
+    tally: Arc<Tally>,
     shared: Arc<Shared>,
 }
 
@@ -125,14 +148,15 @@ impl http_body::Body for Look {
         if self.has_ended {
             return Poll::Ready(None);
         }
-        if self.end.as_mut().poll(context).is_ready() {
+        if !self.has_left && self.end.as_mut().poll(context).is_ready() {
+            self.has_left = true;
             self.shared.leave();
         }
         match self.frames.poll_recv(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(frame)) => {
                 let size = frame.len().saturating_sub(5);
-                self.shared.waiting.fetch_sub(size, Ordering::Relaxed);
+                self.tally.waiting.fetch_sub(size, Ordering::Relaxed);
                 Poll::Ready(Some(Ok(Frame::data(frame))))
             }
             Poll::Ready(None) => {
@@ -140,7 +164,7 @@ impl http_body::Body for Look {
                 let mut last = BytesMut::with_capacity(13);
                 last.put_u8(0);
                 last.put_u32(8);
-                last.put_u64(self.shared.missed.load(Ordering::Relaxed));
+                last.put_u64(self.tally.missed.load(Ordering::Relaxed));
                 Poll::Ready(Some(Ok(Frame::data(last.freeze()))))
             }
         }
@@ -149,7 +173,7 @@ impl http_body::Body for Look {
 
 impl Drop for Look {
     fn drop(&mut self) {
-        if !self.has_ended {
+        if !self.has_left {
             self.shared.leave();
         }
     }
@@ -172,8 +196,8 @@ pub(crate) async fn capture(
                      and a restart";
         return (StatusCode::FORBIDDEN, words).into_response();
     };
-    if !headers.contains_key(HEADER) {
-        let words = format!("a request without the header {HEADER} is not answered");
+    if !headers.contains_key(HEADER) || !is_asked_as_loopback(&headers) {
+        let words = format!("only a request to this machine with the header {HEADER} is answered");
         return (StatusCode::FORBIDDEN, words).into_response();
     }
     let lasting = Duration::from_secs(question.seconds);
@@ -195,6 +219,22 @@ pub(crate) async fn capture(
             (StatusCode::CONFLICT, words).into_response()
         }
     }
+}
+
+/// Whether `Host` is a name that nobody else can make point here.
+fn is_asked_as_loopback(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST);
+    let Some(host) = host.and_then(|host| host.to_str().ok()) else {
+        return false;
+    };
+    host.parse().is_ok_and(|endpoint: http::uri::Authority| {
+        let name = endpoint.host();
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        name == "localhost"
+            || address
+                .parse()
+                .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    })
 }
 
 #[cfg(test)]
@@ -240,6 +280,26 @@ mod tests {
         let body = look.collect().await.unwrap().to_bytes();
         assert_eq!(body.last(), Some(&1));
         assert!(body.len() < WAITING);
+    }
+
+    #[test]
+    fn a_name_that_was_made_to_point_here_is_not_loopback() {
+        let asked = |host: &'static str| {
+            let host = http::HeaderValue::from_static(host);
+            is_asked_as_loopback(&HeaderMap::from_iter([(header::HOST, host)]))
+        };
+        for good in ["127.0.0.1:14319", "localhost:14319", "[::1]:14319"] {
+            assert!(asked(good), "{good}");
+        }
+        for bad in [
+            "evil.example:14319",
+            "192.0.2.1",
+            "",
+            "127.0.0.1.evil.example",
+        ] {
+            assert!(!asked(bad), "{bad}");
+        }
+        assert!(!is_asked_as_loopback(&HeaderMap::new()));
     }
 
     #[tokio::test]

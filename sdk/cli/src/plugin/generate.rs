@@ -32,12 +32,12 @@ impl Random {
     }
 
     fn hex(&mut self, digits: usize) -> String {
-        let mut text = String::with_capacity(digits);
-        while text.len() < digits {
-            let more = format!("{:016x}", self.number());
-            text.push_str(&more[..more.len().min(digits - text.len())]);
-        }
-        text
+        let digit = |_| {
+            u32::try_from(self.number() % 16)
+                .ok()
+                .and_then(|digit| char::from_digit(digit, 16))
+        };
+        (0..digits).filter_map(digit).collect()
     }
 }
 
@@ -227,7 +227,7 @@ impl Generator {
 
     fn metric(&mut self) -> Value {
         let mut points = Vec::new();
-        for _ in 0..=self.random.below(3) {
+        for _ in 0..=self.random.below(2) {
             let mut point = object(json!({
                 "timeUnixNano": (self.random.number() >> 1).to_string(),
                 "attributes": self.attributes(),
