@@ -158,7 +158,7 @@ pub(crate) struct Work {
     pub(crate) dictionary: Dictionary,
     /// On the clock's monotonic time.
     pub(crate) deadline: Duration,
-    pub(crate) recordings: Recordings,
+    pub(crate) recordings: Box<Recordings>,
 }
 
 impl HostState {

@@ -14,7 +14,6 @@ use crate::bindings::petrel::plugin::types::Blob;
 use crate::config::OnError;
 use crate::host::Work;
 use crate::instance::Failure;
-use crate::instruments::Recordings;
 use crate::processor::{Processor, Turn};
 use crate::sheet::Sheet;
 use crate::view::{Codes, Stamp, View};
@@ -203,7 +202,7 @@ impl Processor {
             codes,
             dictionary: std::mem::take(&mut sheet.dictionary),
             deadline: self.now() + budget,
-            recordings: Recordings::default(),
+            recordings: Box::default(),
         });
         self.account().calls.fetch_add(1, Ordering::Relaxed);
         let answer = self.pool().with(turn.engine, |instance| {
