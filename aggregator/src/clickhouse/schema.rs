@@ -11,7 +11,7 @@ pub(super) struct Migration {
 }
 
 /// All of them, in order. A released one is never changed.
-pub(super) const MIGRATIONS: [Migration; 4] = [
+pub(super) const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "tables",
@@ -31,6 +31,11 @@ pub(super) const MIGRATIONS: [Migration; 4] = [
         version: 4,
         name: "calls",
         text: include_str!("../../migrations/clickhouse/0004_calls.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "parts",
+        text: include_str!("../../migrations/clickhouse/0005_parts.sql"),
     },
 ];
 
