@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 
 pub use access::{Access, AccessError};
+pub(crate) use library::MERGED_CODEC;
 pub use library::{EngineError, find as find_library};
 pub use supervisor::{Engine, EngineOptions, StartError};
 

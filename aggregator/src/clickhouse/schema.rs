@@ -1,6 +1,7 @@
 //! The schema as files with blanks, and what the configuration fills in.
 
 use crate::config::{ChSchema, Cluster, Config, ProjectTtl, Ttl, TtlUnit};
+use crate::engine::MERGED_CODEC;
 
 /// A numbered step from the empty database to what this program expects.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +86,10 @@ impl Schema {
     pub fn of(config: &Config) -> Self {
         Self {
             database: config.ch.database.clone(),
-            tables: config.ch_schema.clone(),
+            tables: ChSchema {
+                compression: codec(config),
+                ..config.ch_schema.clone()
+            },
             durable: config.ch.durable,
             owner: owner(config),
         }
@@ -283,6 +287,16 @@ impl Schema {
     }
 }
 
+/// The codec of columns. Our own engine chooses it by what writes them, as long as nobody wants
+/// another one.
+fn codec(config: &Config) -> String {
+    let wanted = &config.ch_schema.compression;
+    if config.ch.url.is_none() && wanted == MERGED_CODEC {
+        return "Default".to_owned();
+    }
+    wanted.clone()
+}
+
 const UNITS: [&str; 8] = [
     "Second", "Minute", "Hour", "Day", "Week", "Month", "Quarter", "Year",
 ];
@@ -400,6 +414,19 @@ mod tests {
                 .alterations("span_rows", "Distributed('prod', x)")
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn only_our_own_engine_chooses_the_codec_and_only_if_nobody_else_does() {
+        let ddl = |config: &Config| Schema::of(config).ddl().join(";");
+        let mut config = Config::default();
+        assert!(ddl(&config).contains("CODEC(Delta, Default)"));
+        assert!(!ddl(&config).contains("ZSTD"));
+        config.ch_schema.compression = "ZSTD(3)".to_owned();
+        assert!(ddl(&config).contains("CODEC(Delta, ZSTD(3))"));
+        let mut config = Config::default();
+        config.ch.url = Some("http://localhost:8123".to_owned());
+        assert!(ddl(&config).contains("CODEC(Delta, ZSTD(1))"));
     }
 
     #[test]

@@ -55,6 +55,10 @@ fn list(paths: &[PathBuf]) -> String {
     paths.join(", ")
 }
 
+/// How the engine compresses what merges leave in columns whose codec is `Default`. What inserts
+/// leave, which has no size yet, is in LZ4.
+pub(crate) const MERGED_CODEC: &str = "ZSTD(1)";
+
 /// Finds the library: what was configured, else beside the binary, as built, as packaged.
 pub fn find(configured: Option<&Path>) -> Result<PathBuf, EngineError> {
     const NAME: &str = "libchdb.so";
@@ -337,8 +341,18 @@ impl Drop for Connection {
 )]
 unsafe impl Send for Connection {}
 
-/// Small pools and caches: on the machine of an aggregator the engine is a guest.
+/// Small pools and caches: on the machine of an aggregator the engine is a guest. What inserts leave
+/// is merged soon, so only what merges leave is compressed well, [`MERGED_CODEC`]: that is a sixth
+/// of an insert.
 const CONFIG: &str = "<clickhouse>
+    <compression>
+        <case>
+            <min_part_size>1</min_part_size>
+            <min_part_size_ratio>0</min_part_size_ratio>
+            <method>zstd</method>
+            <level>1</level>
+        </case>
+    </compression>
     <background_pool_size>2</background_pool_size>
     <background_common_pool_size>2</background_common_pool_size>
     <background_move_pool_size>1</background_move_pool_size>
