@@ -18,7 +18,8 @@
 //! [`pipeline`] knows which stage feeds which. [`custody`] keeps the books: `admitted = spooled +
 //! dropped + refused`, and from there on the spool's: `spooled = delivered + rejected + evicted +
 //! corrupt + here`. [`telemetry`] and [`admin`] show them, [`gaps`] tells the next hop what is
-//! missing, and [`tellings`] what processors have counted.
+//! missing, and [`tellings`] what processors have counted;
+//! what those keep is in [`notes`].
 
 pub mod admin;
 pub mod capture;
@@ -26,6 +27,7 @@ pub mod config;
 pub mod custody;
 pub mod forward;
 pub mod gaps;
+pub mod notes;
 pub mod pipeline;
 pub mod plugins;
 pub mod receive;

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_plugin_host::{Chain, PluginError};
+use petrel_plugin_host::{Chain, PluginError, Store};
 use petrel_receiver::{ReceiverConfig, ServeConfig};
 use petrel_spool::{DeadLetter, Spool, SpoolError};
 use petrel_wire::{Clock, Limits};
@@ -28,6 +28,7 @@ use crate::config::{Config, ConfigError, Endpoint};
 use crate::custody::Books;
 use crate::forward::{Client, ClientError, ForwardTiming, Forwarder, Meter};
 use crate::gaps::Gaps;
+use crate::notes::Notes;
 use crate::plugins::Plugins;
 use crate::receive::AgentDoor;
 use crate::reload::{ReloadError, Reloads, needs_restart};
@@ -137,7 +138,7 @@ impl Agent {
         let meter = Arc::new(Meter::new(Arc::clone(&clock), bandwidth));
         let client = Client::new(&config.forward, Arc::clone(&meter))?;
         let spool = open_spool(&config, Arc::clone(&clock)).await?;
-        let plugins = Plugins::new(load_chain(&config).await?);
+        let plugins = Plugins::new(load_chain(&config, Arc::clone(&clock)).await?);
         let (grpc_listener, grpc) = listen("OTLP/gRPC", &config.receivers.grpc).await?;
         let (http_listener, http) = listen("OTLP/HTTP", &config.receivers.http).await?;
         let (admin_listener, admin) = listen("admin", &config.admin).await?;
@@ -291,11 +292,12 @@ async fn open_spool(config: &Config, clock: Arc<dyn Clock>) -> Result<Spool, Sta
         .map_err(|source| StartError::Spool { dir, source })
 }
 
-async fn load_chain(config: &Config) -> Result<Chain, StartError> {
+async fn load_chain(config: &Config, clock: Arc<dyn Clock>) -> Result<Chain, StartError> {
     let (processors, limits) = (config.processors.clone(), limits(config));
     // Compiled once, and beside the data that it will see.
     let cache = Some(config.spool.dir.join("compiled"));
-    let load = move || Chain::load(&processors, cache, limits);
+    let notes: Arc<dyn Store> = Arc::new(Notes::beside(&config.spool.dir));
+    let load = move || Chain::load_with_store(&processors, cache, limits, &clock, Some(notes));
     let chain = tokio::task::spawn_blocking(load)
         .await
         .map_err(|_| StartError::Interrupted)??;

@@ -122,6 +122,13 @@ impl Plugins {
         (back.await.ok(), processed)
     }
 
+    /// Writes down what processors keep, on a thread that may wait for the disk.
+    pub async fn save_states(&self) {
+        let chain = Arc::clone(&self.chain);
+        // What a panic leaves unwritten is written the next time.
+        let _panicked = tokio::task::spawn_blocking(move || chain.save_states()).await;
+    }
+
     /// Replaces the processors between two batches; on an error the old ones stay. Compiles, so it
     /// takes its time, on a thread of the blocking pool.
     pub async fn reload(&self, configs: Vec<ProcessorConfig>) -> Result<Reloaded, PluginError> {

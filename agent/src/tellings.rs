@@ -64,6 +64,8 @@ impl Tellings {
         for telling in self.plugins.tellings(&self.teller) {
             self.tell(telling).await;
         }
+        // The same care at the same times: what processors keep.
+        self.plugins.save_states().await;
     }
 
     async fn tell(&self, telling: Telling) {

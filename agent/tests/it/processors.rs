@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use petrel_agent::telemetry::{Level, Report};
 
-use crate::guest::{Guest, added, hide, hides_unless};
+use crate::guest::{Guest, added, hide, hides_unless, keeps_count};
 use crate::harness::{Reply, Site};
 use crate::process::Process;
 
@@ -216,4 +216,36 @@ async fn a_version_that_does_not_load_or_fails_on_recent_data_leaves_the_old_one
     assert_eq!(records[..8], ["version1"; 8]);
     assert_eq!(records[8..], ["version2"; 2]);
     assert_eq!(process.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn what_a_processor_keeps_survives_a_restart() {
+    let mut site = Site::with(|_| Reply::Echo).await;
+    site.extra = format!("processors: [ {{ name: counter, plugin: guest.wasm, {PATIENT} }} ]\n");
+    site.guest("guest", &keeps_count());
+    for run in 0..3 {
+        let process = Process::start(&site, &[]).await;
+        for _ in 0..2 {
+            let (status, _) = process.post(&secrets(&["value".to_owned()])).await;
+            assert_eq!(status, 200);
+        }
+        let sent = 2 * (run + 1);
+        let delivered = |report: &Report| report.signals[1].delivered == sent;
+        process.shows("all is delivered", delivered).await;
+        assert_eq!(process.stop().await, Some(0));
+    }
+    let records = site.peer.seen().into_iter().flat_map(|seen| {
+        let groups = seen.logs().resource_logs.into_iter();
+        groups.flat_map(|group| {
+            group
+                .scope_logs
+                .into_iter()
+                .flat_map(|scope| scope.log_records)
+        })
+    });
+    let mut counts: Vec<_> = records.map(|record| text(&record.attributes)).collect();
+    // Requests in flight may pass each other.
+    counts.sort();
+    let expected: Vec<_> = (1..=6).map(|count| format!("number {count}")).collect();
+    assert_eq!(counts, expected);
 }

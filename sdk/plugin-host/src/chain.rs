@@ -4,6 +4,7 @@
 //! processors can be replaced while batches go through; each batch meets those that were there when
 //! it came.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -15,6 +16,7 @@ use crate::config::ProcessorConfig;
 use crate::effects::Effects;
 use crate::engine::{Engine, Kind};
 use crate::rehearsal::Recent;
+use crate::state::{States, Store};
 use crate::steps::{Ground, Steps};
 use crate::telling::{Retired, Teller, Telling};
 use crate::view::Stamper;
@@ -89,7 +91,20 @@ impl Chain {
         limits: Limits,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, PluginError> {
-        Self::load_after(configs, &Steps::default(), cache_dir, limits, clock)
+        Self::load_with_store(configs, cache_dir, limits, clock, None)
+    }
+
+    /// As [`Chain::load_with_clock`], for processors that keep something across restarts; without a
+    /// store they keep it until the chain is gone.
+    pub fn load_with_store(
+        configs: &[ProcessorConfig],
+        cache_dir: Option<PathBuf>,
+        limits: Limits,
+        clock: &Arc<dyn Clock>,
+        store: Option<Arc<dyn Store>>,
+    ) -> Result<Self, PluginError> {
+        let states = States::new(store, Arc::clone(clock));
+        Self::load_after(configs, &Steps::default(), cache_dir, limits, states, clock)
     }
 
     /// As [`Chain::load`], compiled to count instructions, which costs time; for measurements.
@@ -100,7 +115,9 @@ impl Chain {
         let memory = configs.iter().map(|config| config.limits.memory_bytes);
         let engine = Engine::of(memory.max().unwrap_or(0), Kind::Metered).map_err(PluginError)?;
         let none = Steps::of(Vec::new(), Arc::new(engine));
-        Self::load_after(configs, &none, None, limits, &SystemClock::shared())
+        let clock = SystemClock::shared();
+        let states = States::new(None, Arc::clone(&clock));
+        Self::load_after(configs, &none, None, limits, states, &clock)
     }
 
     fn load_after(
@@ -108,6 +125,7 @@ impl Chain {
         before: &Steps,
         cache_dir: Option<PathBuf>,
         limits: Limits,
+        states: States,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, PluginError> {
         let cache = open_cache(cache_dir.as_ref());
@@ -115,6 +133,7 @@ impl Chain {
             limits,
             stamper: Stamper::new(Arc::clone(clock)),
             recent: Recent::default(),
+            states,
         };
         let (steps, _) = Steps::load(configs, before, cache.as_ref(), &ground)?;
         Ok(Self {
@@ -197,19 +216,18 @@ impl Chain {
 
     /// Cuts what is large.
     fn process_parts(&self, steps: &Steps, batch: Batch, from: usize) -> (Verdict, Effects) {
+        let effects = RefCell::default();
         if batch.bytes().len() <= PART_BYTES {
-            return steps.process(batch, &self.ground, from);
+            let verdict = steps.process(batch, &self.ground, from, &effects);
+            return (verdict, effects.into_inner());
         }
         let signal = batch.signal();
-        let mut effects = Effects::default();
         let mut kept = Vec::new();
         let mut all_dropped = 0;
         let mut dropper = None;
         for part in batch.split(PART_BYTES) {
             let items = part.items();
-            let (verdict, of_part) = steps.process(part, &self.ground, from);
-            effects.append(of_part);
-            match verdict {
+            match steps.process(part, &self.ground, from, &effects) {
                 Verdict::Kept { batch, dropped } => {
                     kept.push(batch);
                     all_dropped += dropped;
@@ -228,7 +246,12 @@ impl Chain {
                 dropped: all_dropped,
             },
         };
-        (verdict, effects)
+        (verdict, effects.into_inner())
+    }
+
+    /// Writes down what processors keep and what has changed of it. Blocks on the disk.
+    pub fn save_states(&self) {
+        self.ground.states.save();
     }
 
     /// What processors have counted since the last time, each to be run through those that follow

@@ -6,7 +6,7 @@ use std::path::Path;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker};
 
-use crate::bindings::petrel::plugin::{accel, log, metrics, types};
+use crate::bindings::petrel::plugin::{accel, log, metrics, state, types};
 use crate::bindings::{Plugin, PluginPre};
 use crate::cache::Cache;
 use crate::host::HostState;
@@ -15,8 +15,8 @@ use crate::host::HostState;
 const PACKAGE: &str = "petrel:plugin/";
 const VERSION: &str = "0.1";
 /// Offered, and in the contract but not offered yet.
-const OFFERED: [&str; 4] = ["types", "log", "accel", "metrics"];
-const NOT_YET: [&str; 4] = ["clock", "random", "state", "lookup"];
+const OFFERED: [&str; 5] = ["types", "log", "accel", "metrics", "state"];
+const NOT_YET: [&str; 3] = ["clock", "random", "lookup"];
 
 /// A component of this contract, compiled and linked.
 pub(crate) struct Loaded {
@@ -177,6 +177,7 @@ fn link(
     log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     accel::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     metrics::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
+    state::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     PluginPre::new(linker.instantiate_pre(component)?)
 }
 

@@ -1,4 +1,5 @@
-//! What guests may call: `log` and `accel`, and in `instruments` also `metrics`. Nothing here blocks, and nothing trusts its arguments.
+//! What guests may call: `log` and `accel`, and elsewhere `metrics` (`instruments`) and
+//! `state` (`state`). Nothing here blocks, and nothing trusts its arguments.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use crate::plan::Plan;
 use crate::redact::Redaction;
 use crate::registry::{ALL_SLOTS, access, code};
 use crate::scrub::without_data;
+use crate::state::Notes;
 use crate::view::{Codes, ColumnView as _, View};
 
 /// Lines that a processor may log in a second, and how long each may be.
@@ -159,6 +161,7 @@ pub(crate) struct Work {
     /// On the clock's monotonic time.
     pub(crate) deadline: Duration,
     pub(crate) recordings: Box<Recordings>,
+    pub(crate) notes: Box<Notes>,
 }
 
 impl HostState {

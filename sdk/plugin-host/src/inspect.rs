@@ -152,6 +152,7 @@ fn capability(import: &str) -> Option<String> {
         "log" => Some("log (lines in the agent's log)".into()),
         "accel" => Some("accel (the host's kernels over selected values)".into()),
         "metrics" => Some("metrics (counts of its own, with labels from what it reads)".into()),
+        "state" => Some("state (up to 1 MiB that survives restarts)".into()),
         other => Some(other.to_owned()),
     }
 }

@@ -22,6 +22,7 @@ use crate::pool::Pool;
 use crate::readers::Readers;
 use crate::salvage::Trouble;
 use crate::sheet::Sheet;
+use crate::state::{State, States};
 use crate::view::Stamper;
 
 /// A loaded plugin with its configuration.
@@ -38,6 +39,9 @@ pub(crate) struct Processor {
     account: Arc<Account>,
     /// As `account`.
     meter: Arc<Meter>,
+    /// Whether it may keep anything, and what it keeps. At first an empty one, for the rehearsal.
+    may_keep: bool,
+    state: Arc<State>,
     clock: Arc<dyn Clock>,
 }
 
@@ -124,6 +128,8 @@ impl Processor {
             "processor {name} runs {plugin} {version}"
         );
         let single = !descriptor.stateless;
+        let is_state = |name: &String| name.starts_with("petrel:plugin/state@");
+        let may_keep = loaded.imports.iter().any(is_state);
         Ok(Self {
             config: config.clone(),
             plugin: format!("{plugin} {version}"),
@@ -134,6 +140,8 @@ impl Processor {
             breaker: Breaker::default(),
             account: Arc::default(),
             meter: Arc::new(Meter::new(Arc::clone(clock))),
+            may_keep,
+            state: Arc::default(),
             clock: Arc::clone(clock),
         })
     }
@@ -164,6 +172,10 @@ impl Processor {
         &self.meter
     }
 
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
     /// Name and version that the plugin gives itself.
     pub(crate) fn plugin(&self) -> &str {
         &self.plugin
@@ -171,7 +183,17 @@ impl Processor {
 
     /// From here on it counts: under the account of the one that had its name before, with instances
     /// that have seen nothing yet.
-    pub(crate) fn begin(&mut self, before: Option<&Self>, engine: &Engine) -> Result<(), String> {
+    pub(crate) fn begin(
+        &mut self,
+        before: Option<&Self>,
+        engine: &Engine,
+        states: &States,
+    ) -> Result<(), String> {
+        if self.may_keep {
+            // By plugin and place in the configuration, so that another one under its name begins anew.
+            let plugin = self.plugin.split(' ').next().unwrap_or_default();
+            self.state = states.of(&format!("{}/{plugin}", self.config.name));
+        }
         self.account = before.map_or_else(Arc::default, |before| Arc::clone(&before.account));
         self.meter = before.map_or_else(
             || Arc::new(Meter::new(Arc::clone(&self.clock))),

@@ -4,6 +4,7 @@
 //! data goes nowhere. It remembers none that a processor had trouble with, so that a record which
 //! nobody can take does not stand in the way of a version that can.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -88,8 +89,7 @@ pub(crate) fn rehearse(
         }
         batches += 1;
         items += batch.items();
-        let (verdict, _) = alone.process(batch.clone(), ground, 0);
-        dropped += match verdict {
+        dropped += match alone.process(batch.clone(), ground, 0, &RefCell::default()) {
             Verdict::Kept { dropped, .. } => dropped,
             Verdict::Dropped { .. } => batch.items(),
             Verdict::Refused { .. } => 0,

@@ -16,6 +16,7 @@ use crate::host::Work;
 use crate::instance::Failure;
 use crate::processor::{Processor, Turn};
 use crate::sheet::Sheet;
+use crate::state::Notes;
 use crate::view::{Codes, Stamp, View};
 
 /// Calls for one batch after the first: enough for five bad records in a thousand.
@@ -196,6 +197,7 @@ impl Processor {
         let view = Arc::new(view);
         let budget = self.budget(range.len());
         let strings = sheet.dictionary.len();
+        let written = turn.effects.borrow_mut().take(self.state());
         let mut work = Some(Work {
             plan: Arc::clone(self.plan()),
             view: Arc::clone(&view),
@@ -203,6 +205,7 @@ impl Processor {
             dictionary: std::mem::take(&mut sheet.dictionary),
             deadline: self.now() + budget,
             recordings: Box::default(),
+            notes: Box::new(Notes::new(Arc::clone(self.state()), written)),
         });
         self.account().calls.fetch_add(1, Ordering::Relaxed);
         let answer = self.pool().with(turn.engine, |instance| {
@@ -218,14 +221,17 @@ impl Processor {
             return Err(Trouble::new(words, Cause::Plugin { retryable: false }));
         };
         sheet.dictionary = work.dictionary;
+        let notes = work.notes;
         let checked = answer.map_err(Trouble::from).and_then(|edits| {
             let checked = self.question(sheet, &view, &work.codes, turn).check(&edits);
             let answer = checked.map_err(|words| Trouble::new(words, Cause::Records))?;
             Ok((answer, edits.added))
         });
+        let mut effects = turn.effects.borrow_mut();
+        let (state, written) = notes.end(checked.is_ok());
+        effects.keep(state, written);
         match checked {
             Ok((answer, added)) => {
-                let mut effects = turn.effects.borrow_mut();
                 effects.record(self.meter(), work.recordings.groups);
                 Ok(self.apply(sheet, answer, &added, turn))
             }

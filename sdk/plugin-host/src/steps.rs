@@ -17,6 +17,7 @@ use crate::project::project;
 use crate::readers::Readers;
 use crate::rehearsal::{Recent, rehearse};
 use crate::sheet::Sheet;
+use crate::state::States;
 use crate::view::Stamper;
 
 /// A part has at most two million elements, and answers add some hundred thousand: with limits made
@@ -39,6 +40,7 @@ pub(crate) struct Ground {
     pub(crate) limits: Limits,
     pub(crate) stamper: Stamper,
     pub(crate) recent: Recent,
+    pub(crate) states: States,
 }
 
 impl Steps {
@@ -84,7 +86,8 @@ impl Steps {
             let rehearsed = processor.and_then(|new| rehearse(new, &engine, ground));
             let mut processor = rehearsed.map_err(PluginError)?;
             let before = before.map(AsRef::as_ref);
-            processor.begin(before, &engine).map_err(PluginError)?;
+            let begun = processor.begin(before, &engine, &ground.states);
+            begun.map_err(PluginError)?;
             processors.push(Arc::new(processor));
             reloaded.loaded += 1;
         }
@@ -137,13 +140,7 @@ impl Steps {
     }
 
     /// Runs a batch, or a part of one, through those from place `from` on.
-    pub(crate) fn process(&self, batch: Batch, ground: &Ground, from: usize) -> (Verdict, Effects) {
-        let effects = RefCell::default();
-        let verdict = self.go_through(batch, ground, from, &effects);
-        (verdict, effects.into_inner())
-    }
-
-    fn go_through(
+    pub(crate) fn process(
         &self,
         batch: Batch,
         ground: &Ground,

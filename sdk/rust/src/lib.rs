@@ -60,6 +60,7 @@ pub mod log;
 pub mod metrics;
 mod plan;
 mod registry;
+pub mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 

@@ -35,6 +35,7 @@ mod apply;
 mod columns;
 mod golden;
 pub(crate) mod instruments;
+pub(crate) mod kept;
 pub(crate) mod kernels;
 mod keys;
 mod rows;
@@ -56,6 +57,7 @@ pub struct Tested<P> {
     configured: Configured<P>,
     now_ns: u64,
     batches: u64,
+    kept: kept::Kept,
 }
 
 /// When a test's batches come, if nothing else is said: the evening of 21 November 2024, UTC.
@@ -71,6 +73,7 @@ impl<P: Processor> Tested<P> {
             configured: configured?,
             now_ns: NOW_NS,
             batches: 0,
+            kept: kept::Kept::new(),
         })
     }
 
@@ -97,12 +100,17 @@ impl<P: Processor> Tested<P> {
         let model = columns::Model::project(request, rows, &plan);
         let batch = model.batch(self.batches, self.now_ns);
         kernels::begin_process(&model);
+        kept::begin(self.kept.clone(), self.now_ns);
         let answer = self.configured.process(&batch);
         let strings = kernels::end();
+        let kept = kept::end();
         let after = answer.and_then(|answer| {
             apply::apply(request, &model, strings, &answer).map_err(Error::bad_input)
         });
         instruments::end(after.is_ok());
+        if after.is_ok() {
+            self.kept = kept;
+        }
         after
     }
 

@@ -1,8 +1,12 @@
 //! The SDK as an author uses it: a processor, and what becomes of requests.
 
 use petrel_plugin::log::{self, Level};
+use petrel_plugin::metrics::{Instrument, Metric};
 use petrel_plugin::prelude::*;
-use petrel_plugin::testing::{Tested, attribute, json, log_with, logged, resource_with, span_with};
+use petrel_plugin::state;
+use petrel_plugin::testing::{
+    Tested, attribute, json, log_with, logged, recorded, resource_with, span_with,
+};
 
 /// One of everything that edits can do, by configuration.
 struct All {
@@ -205,4 +209,70 @@ fn a_mistake_in_the_configuration_and_a_failure_are_told_in_words() {
 fn a_signal_that_is_not_wanted_passes_untouched() {
     let request = json!({"resourceMetrics": [{"scopeMetrics": []}]});
     assert_eq!(after("drop", &request), request);
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+/// Counts values of `who`, and its requests in its state; fails if somebody is called `bad`.
+struct Counts {
+    who: Slot,
+    seen: Metric,
+}
+
+impl Processor for Counts {
+    type Config = Nothing;
+
+    fn about() -> About {
+        about!()
+    }
+
+    fn configure(_: Nothing, plan: &mut Plan) -> Result<Self> {
+        let seen = Instrument::counter("seen").telemetry();
+        Ok(Self {
+            who: plan.select(Selector::attributes(Table::RECORD, "who")),
+            seen: seen.labels(["who", "request", "nothing"]).declare(),
+        })
+    }
+
+    fn process(&mut self, batch: &Batch<'_>, _: &mut Edits) -> Result<()> {
+        let before = state::get("requests").map_or(0, |count| count[0]);
+        state::put("requests", [before + 1], 10);
+        let mut seen = self.seen.recorder();
+        let request = seen.text(&before.to_string());
+        for cell in batch.cells(self.who) {
+            seen.record([1.0], [cell.into(), request]);
+        }
+        seen.finish();
+        let is_bad = |cell: Cell<'_>| cell.value.text().is_some_and(|text| text.bytes == b"bad");
+        if batch.cells(self.who).any(is_bad) {
+            return Err(Error::bad_input("somebody is bad"));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_counted_and_kept_counts_with_an_answer_and_not_without() {
+    let mut plugin = Tested::<Counts>::new(json!(null)).unwrap();
+    let request = |who: &str| span_with(json!([attribute("who", who)]));
+    plugin.run(&request("ada")).unwrap();
+    plugin.run(&request("bad")).unwrap_err();
+    plugin.run(&request("ada")).unwrap();
+    // What is kept for ten seconds is over.
+    plugin.set_now_ns(1_732_215_700_000_000_000);
+    plugin.run(&request("ada")).unwrap();
+    let label = |key: &str, text: &str| (key.to_owned(), text.to_owned());
+    let counted: Vec<_> = recorded()
+        .into_iter()
+        .map(|series| (series.labels, series.values))
+        .collect();
+    let of = |request, values: &[f64]| {
+        (
+            vec![label("who", "ada"), label("request", request)],
+            values.to_vec(),
+        )
+    };
+    assert_eq!(counted, [of("0", &[1.0, 1.0]), of("1", &[1.0])]);
+    assert!(recorded().is_empty());
 }

@@ -35,6 +35,7 @@ mod handle;
 mod layout;
 mod lease;
 mod ledger;
+mod notebook;
 mod order;
 mod owner;
 mod ranges;
@@ -66,6 +67,7 @@ pub use disk::{Directory, Disk, Space};
 pub use error::SpoolError;
 pub use glance::{Glance, Inspection, SegmentReport, Waiting};
 pub use lease::Lease;
+pub use notebook::{Notebook, Noted};
 
 use owner::{Append, Owner, Request};
 

@@ -63,7 +63,7 @@ const PYTHON: [(&str, &str); 10] = files![
     "petrel_plugin/registry.py",
 ];
 const WIT: [(&str, &str); 2] = files!["rust": "wit/README.md", "wit/plugin.wit"];
-const RUST: [(&str, &str); 22] = files![
+const RUST: [(&str, &str); 24] = files![
     "rust":
     "README.md",
     "src/about.rs",
@@ -79,11 +79,13 @@ const RUST: [(&str, &str); 22] = files![
     "src/metrics.rs",
     "src/plan.rs",
     "src/registry.rs",
+    "src/state.rs",
     "src/testing.rs",
     "src/testing/apply.rs",
     "src/testing/columns.rs",
     "src/testing/golden.rs",
     "src/testing/instruments.rs",
+    "src/testing/kept.rs",
     "src/testing/kernels.rs",
     "src/testing/keys.rs",
     "src/testing/rows.rs",

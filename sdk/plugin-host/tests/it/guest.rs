@@ -262,3 +262,34 @@ pub(crate) fn hides_unless(then: &str) -> Guest {
         ..Guest::that(&(scan + &added(48, 8) + &hide(0, 0x8000_0000)))
     }
 }
+
+/// Counts its calls in its state and writes the count, a digit, as the last of eight letters into every
+/// `secret`.
+pub(crate) fn keeps_count() -> Guest {
+    let import = "import \"petrel:plugin/state@0.1.0\"";
+    Guest {
+        more: format!(
+            "({import} \"get-many\" (func $get (param i32 i32 i32 i32 i32)))
+             ({import} \"put-many\" (func $put (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+             (global $count (mut i32) (i32.const 48))
+             (data (i32.const 5000) \"number 0\")
+             (data (i32.const 5100) \"calls\")
+             (data (i32.const 5108) \"\\05\\00\\00\\00\")
+             (data (i32.const 5112) \"\\01\\00\\00\\00\")"
+        ),
+        ..Guest::that(
+            &("(call $get (i32.const 5108) (i32.const 1) (i32.const 5100) (i32.const 5) (i32.const 5120))
+               (global.set $count (i32.const 48))
+               (if (i32.load8_u (i32.load (i32.const 5120))) (then
+                 (global.set $count
+                   (i32.load8_u (i32.load (i32.add (i32.load (i32.const 5120)) (i32.const 4)))))))
+               (global.set $count (i32.add (global.get $count) (i32.const 1)))
+               (i32.store8 (i32.const 5007) (global.get $count))
+               (call $put (i32.const 5108) (i32.const 1) (i32.const 5100) (i32.const 5)
+                 (i32.const 5112) (i32.const 1) (i32.const 5007) (i32.const 1) (i32.const 0))"
+                .to_owned()
+                + &added(5000, 8)
+                + &hide(0, 0x8000_0000)),
+        )
+    }
+}
