@@ -5,8 +5,11 @@
 
 use std::collections::HashMap;
 
+use petrel_wire::Signal;
+
 use crate::bindings::petrel::plugin::types::{Blob, Edits};
 use crate::columns::{Cell, Column, hidden};
+use crate::hold::{Decision, decisions};
 use crate::layout::{self, Read};
 use crate::plan::{Plan, Selector};
 use crate::registry::{ALL_SLOTS, Table, access, code, field, kind, verdict};
@@ -33,6 +36,9 @@ pub(crate) struct Answer {
     made: Vec<(Place, New)>,
     /// By position among the sheet's records that are kept.
     dropped: Option<Vec<bool>>,
+    /// Rows of the sheet.
+    held: Vec<u32>,
+    decided: Vec<Decision>,
     /// What it leaves of the sheet's.
     room: usize,
 }
@@ -73,9 +79,11 @@ impl Question<'_> {
         if edits.route.iter().any(|output| *output != 0) {
             return Err("routes to an output that is not there".into());
         }
-        if !edits.decided.is_empty() || !edits.decided_verdict.is_empty() {
+        let decides = !edits.decided.is_empty() || !edits.decided_verdict.is_empty();
+        if decides && !self.plan.holds {
             return Err("decides about traces that are not held".into());
         }
+        let decided = decisions(edits)?;
         let mut changes = Changes {
             question: *self,
             added: &edits.added,
@@ -89,6 +97,8 @@ impl Question<'_> {
         Ok(Answer {
             made: changes.made,
             dropped,
+            held: self.held(&edits.verdicts)?,
+            decided,
             room: changes.room,
         })
     }
@@ -104,8 +114,8 @@ impl Question<'_> {
         }
         Answer {
             made,
-            dropped: None,
             room: self.sheet.room,
+            ..Answer::default()
         }
     }
 
@@ -130,17 +140,36 @@ impl Question<'_> {
                 verdicts.len()
             ));
         }
-        let unknown = |given: &&u8| !matches!(**given, verdict::KEEP | verdict::DROP);
+        let unknown = |given: &&u8| match **given {
+            verdict::KEEP | verdict::DROP => false,
+            verdict::HOLD => !self.plan.holds,
+            _ => true,
+        };
         if let Some(other) = verdicts.iter().find(unknown) {
             return Err(format!(
                 "gives verdict {other}, which this version does not offer"
             ));
         }
-        if verdicts.iter().all(|given| *given == verdict::KEEP) {
+        if !verdicts.contains(&verdict::DROP) {
             return Ok(None);
         }
         let drops = |index: usize| verdicts[index] == verdict::DROP;
         Ok(Some(self.among_kept(drops)))
+    }
+
+    /// The sheet's rows of the spans that are to be held.
+    fn held(&self, verdicts: &[u8]) -> Result<Vec<u32>, String> {
+        let held = verdicts
+            .iter()
+            .zip(0..)
+            .filter(|(given, _)| **given == verdict::HOLD);
+        let rows: Vec<u32> = held
+            .map(|(_, index)| self.view.selection.row(Table::Record, index))
+            .collect();
+        if !rows.is_empty() && self.sheet.signal != Signal::Traces {
+            return Err("holds what is no span".into());
+        }
+        Ok(rows)
     }
 
     /// From positions in the view to positions among the records that are kept.
@@ -605,6 +634,8 @@ impl Answer {
             }
         }
         sheet.is_changed |= applied.edits > 0;
+        sheet.aside.rows.extend(self.held);
+        sheet.aside.decided.extend(self.decided);
         if let Some(dropped) = self.dropped {
             let count = dropped.iter().filter(|dropped| **dropped).count();
             applied.dropped = u32::try_from(count).unwrap_or(u32::MAX);

@@ -15,6 +15,7 @@ use crate::cache::Cache;
 use crate::config::ProcessorConfig;
 use crate::effects::Effects;
 use crate::engine::{Engine, Kind};
+use crate::hold::{Decided, Decision};
 use crate::rehearsal::Recent;
 use crate::state::{States, Store};
 use crate::steps::{Ground, Steps};
@@ -22,7 +23,7 @@ use crate::telling::{Retired, Teller, Telling};
 use crate::view::Stamper;
 
 /// Larger batches are cut and put together again: it bounds what a call takes and needs.
-const PART_BYTES: usize = 4 << 20;
+pub(crate) const PART_BYTES: usize = 4 << 20;
 
 /// What the chain says about a batch.
 #[derive(Debug)]
@@ -72,6 +73,9 @@ pub struct Chain {
     cache_dir: Option<PathBuf>,
     ground: Ground,
     retired: Retired,
+    decided: Decided,
+    /// What processors decided when they were replaced, and nobody was told yet.
+    told: Mutex<Vec<Decision>>,
 }
 
 impl Chain {
@@ -142,6 +146,8 @@ impl Chain {
             cache_dir,
             ground,
             retired: Retired::default(),
+            decided: Decided::default(),
+            told: Mutex::default(),
         })
     }
 
@@ -164,6 +170,8 @@ impl Chain {
         let new = Arc::new(steps);
         let handovers = new.take_over(&old);
         *self.steps.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
+        let told = handovers.iter().flat_map(|one| one.decided.iter().copied());
+        self.told().extend(told);
         drop(handovers);
         self.retired.note(&old, &new);
         let Reloaded { kept, loaded } = reloaded;
@@ -175,7 +183,23 @@ impl Chain {
         Ok(reloaded)
     }
 
-    fn steps(&self) -> Arc<Steps> {
+    fn told(&self) -> std::sync::MutexGuard<'_, Vec<Decision>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn take_told(&self) -> Vec<Decision> {
+        std::mem::take(&mut *self.told())
+    }
+
+    pub(crate) fn decided_lately(&self) -> &Decided {
+        &self.decided
+    }
+
+    pub(crate) fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    pub(crate) fn steps(&self) -> Arc<Steps> {
         Arc::clone(&self.steps.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -184,8 +208,8 @@ impl Chain {
         self.steps().processors.is_empty()
     }
 
-    /// Runs the chain on the calling thread; bounded by the processors' budgets. Whatever is not
-    /// refused counts as accepted.
+    /// As [`Chain::run`], for whoever cannot hold anything: what should be held is kept. Whatever is
+    /// not refused counts as accepted.
     pub fn process(&self, batch: Batch) -> Verdict {
         let (verdict, effects) = self.process_for(batch);
         if !matches!(verdict, Verdict::Refused { .. }) {
@@ -197,14 +221,18 @@ impl Chain {
     /// As [`Chain::process`], for a caller who may yet have to refuse the batch: what processors
     /// counted of it counts when the effects are settled.
     pub fn process_for(&self, batch: Batch) -> (Verdict, Effects) {
-        let steps = self.steps();
+        self.run(batch).unheld()
+    }
+
+    /// All processors but one that holds.
+    pub(crate) fn process_by(&self, steps: &Steps, batch: Batch) -> (Verdict, Effects) {
         if batch.is_empty() || steps.processors.is_empty() {
             return (Verdict::Kept { batch, dropped: 0 }, Effects::default());
         }
         let recent = &self.ground.recent;
         let is_due = recent.is_due(batch.signal(), self.clock().monotonic());
         let sample = is_due.then(|| (batch.clone(), steps.troubles()));
-        let processed = self.process_parts(&steps, batch, 0);
+        let processed = self.process_parts(steps, batch, 0);
         // What today's processors cannot take is no reason against tomorrow's.
         if let Some((batch, troubles)) = sample
             && troubles == steps.troubles()
@@ -215,7 +243,12 @@ impl Chain {
     }
 
     /// Cuts what is large.
-    fn process_parts(&self, steps: &Steps, batch: Batch, from: usize) -> (Verdict, Effects) {
+    pub(crate) fn process_parts(
+        &self,
+        steps: &Steps,
+        batch: Batch,
+        from: usize,
+    ) -> (Verdict, Effects) {
         let effects = RefCell::default();
         if batch.bytes().len() <= PART_BYTES {
             let verdict = steps.process(batch, &self.ground, from, &effects);
@@ -275,11 +308,8 @@ impl Chain {
             .processors
             .iter()
             .position(|one| one.name() == telling.processor());
-        self.process_parts(
-            &steps,
-            telling.batch().clone(),
-            place.map_or(0, |place| place + 1),
-        )
+        let from = place.map_or(0, |place| place + 1);
+        self.run_telling(&steps, telling.batch().clone(), from)
     }
 
     /// Accounts in the order of the chain.

@@ -92,6 +92,8 @@ pub struct PluginLimits {
     pub component_bytes: u64,
     /// New strings in one answer.
     pub added_bytes: usize,
+    /// What whoever runs the chain can hold for it; the plugin is told, and may remember less.
+    pub window_bytes: u64,
 }
 
 impl Default for PluginLimits {
@@ -102,6 +104,7 @@ impl Default for PluginLimits {
             per_row: Duration::from_micros(20),
             component_bytes: 4 << 20,
             added_bytes: 1 << 20,
+            window_bytes: 64 << 20,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::bindings::petrel::plugin::types::{Edits, Error, Limits, Plan as Asked
 use crate::component::Exports;
 use crate::config::PluginLimits;
 use crate::engine::{Engine, ticks};
+use crate::hold::new_generation;
 use crate::host::{HostState, PastDeadline, Phase, Shared, Work, printable};
 
 /// Bytes that a guest may hand over in one call.
@@ -30,7 +31,10 @@ const MOST_GROWTH: usize = 8 << 20;
 const SAVE: Duration = Duration::from_secs(1);
 const STATE_BYTES: usize = 1 << 20;
 /// Why `flush` is called.
-const RELOAD: u8 = 2;
+pub(crate) const RELOAD: u8 = 2;
+pub(crate) const SHUTDOWN: u8 = 3;
+/// What a call may take that is about no batch.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Why a call brought no answer, in words for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +72,9 @@ pub(crate) struct Instance {
     born: Duration,
     /// Memory in use once it was configured.
     settled: usize,
+    /// Which of those that began with nothing it goes back to, through all that were saved and
+    /// restored since.
+    pub(crate) generation: u64,
 }
 
 impl Instance {
@@ -93,6 +100,7 @@ impl Instance {
             calls: 0,
             born,
             settled: 0,
+            generation: new_generation(),
         })
     }
 
@@ -115,7 +123,7 @@ impl Instance {
             max_added_bytes: u32::try_from(limits.added_bytes).unwrap_or(u32::MAX),
             max_cell_edits: u32::MAX,
             state_bytes: STATE_BYTES as u64,
-            window_bytes: 0,
+            window_bytes: limits.window_bytes,
         };
         self.store.data_mut().begin_configure();
         let answer = self.call(engine, CONFIGURE, |exports, store| {
@@ -171,12 +179,20 @@ impl Instance {
         Ok(state)
     }
 
-    /// Its last call before a newer version takes over.
-    pub(crate) fn flush(&mut self, engine: &Engine) -> Result<(), Failure> {
-        let answer = self.call(engine, SAVE, |exports, store| {
-            exports.petrel_plugin_processor().call_flush(store, RELOAD)
+    /// Time has passed, whether or not batches came.
+    pub(crate) fn tick(&mut self, engine: &Engine, now_ns: u64) -> Result<Edits, Failure> {
+        let answer = self.call(engine, TICK, |exports, store| {
+            exports.petrel_plugin_processor().call_tick(store, now_ns)
         });
-        answer?.map(drop).map_err(|error| answered(&error))
+        answer?.map_err(|error| answered(&error))
+    }
+
+    /// Its last call, or the last before a newer version takes over.
+    pub(crate) fn flush(&mut self, engine: &Engine, reason: u8) -> Result<Edits, Failure> {
+        let answer = self.call(engine, SAVE, |exports, store| {
+            exports.petrel_plugin_processor().call_flush(store, reason)
+        });
+        answer?.map_err(|error| answered(&error))
     }
 
     fn call<T>(

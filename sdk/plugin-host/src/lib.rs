@@ -6,7 +6,8 @@
 //! writes what has changed in the end (`emit`): what nobody changed is copied as bytes.
 //! No WASI is linked: the import list of a component is its list of capabilities. When a processor
 //! fails, what it can take is saved (`salvage`), its policy decides about the rest (`processor`), and
-//! if it keeps failing it is turned off for a while (`breaker`).
+//! if it keeps failing it is turned off for a while (`breaker`). A processor may ask that spans
+//! be held until it has decided about their traces (`run`, `hold`).
 //!
 //! The contract is `wit/plugin.wit`; its numbers are in `registry`.
 
@@ -25,6 +26,7 @@ mod effects;
 mod emit;
 mod engine;
 mod histogram;
+mod hold;
 mod host;
 mod inspect;
 mod instance;
@@ -42,6 +44,7 @@ mod readers;
 mod redact;
 mod registry;
 mod rehearsal;
+mod run;
 mod salvage;
 mod scan;
 mod scrub;
@@ -60,8 +63,10 @@ pub use chain::{Chain, PluginError, Reloaded, Verdict};
 pub use config::{OnError, PluginLimits, ProcessorConfig};
 pub use costs::{StartCosts, start_costs};
 pub use effects::Effects;
+pub use hold::{Decided, Decision, TraceFate};
 pub use inspect::{Papers, inspect};
 pub use measure::{RecordCosts, record_costs};
+pub use run::{Held, Outcome};
 pub use signature::{PublicKey, SecretKey, Signature};
 pub use state::{Note, Store};
 pub use telling::{Teller, Telling};

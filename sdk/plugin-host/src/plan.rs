@@ -1,5 +1,7 @@
 //! What a plugin asked for in `configure`, checked against what this host can give.
 
+use std::time::Duration;
+
 use petrel_wire::Signal;
 
 use crate::bindings::petrel::plugin::types;
@@ -7,11 +9,18 @@ use crate::keys::KeyRule;
 use crate::layout;
 use crate::registry::{ALL_SLOTS, Table, access, field};
 
+/// A timer that runs more often than this would keep an idle machine awake.
+const LEAST_TICK_MS: u32 = 100;
+
 /// Selectors that make sense, and what else was asked for.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) selectors: Vec<Selector>,
     pub(crate) want_dict: bool,
+    /// How often it is called though no batch comes.
+    pub(crate) tick: Option<Duration>,
+    /// It may hold spans; its descriptor says so.
+    pub(crate) holds: bool,
     signals: u8,
     /// Bits of the tables that it hears of.
     tables: u8,
@@ -55,8 +64,11 @@ impl Selector {
 impl Plan {
     /// The error is for the operator: the plugin wants what there is not.
     pub(crate) fn check(plan: &types::Plan) -> Result<Self, String> {
-        if plan.tick_ms > 0 {
-            return Err("asks for a timer, which this version does not offer yet".into());
+        if (1..LEAST_TICK_MS).contains(&plan.tick_ms) {
+            return Err(format!(
+                "asks for a timer of {} ms; {LEAST_TICK_MS} ms is the least",
+                plan.tick_ms
+            ));
         }
         if plan.outputs.len() > 1 {
             return Err("asks for several outputs, which this version does not offer yet".into());
@@ -83,6 +95,8 @@ impl Plan {
         Ok(Self {
             selectors,
             want_dict: plan.want_dict,
+            tick: (plan.tick_ms > 0).then(|| Duration::from_millis(plan.tick_ms.into())),
+            holds: false,
             signals: plan.signals,
             tables: used,
         })

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::component::Loaded;
 use crate::config::PluginLimits;
 use crate::engine::Engine;
+use crate::hold::{Decision, decisions};
 use crate::host::Shared;
-use crate::instance::{Failure, Instance};
+use crate::instance::{Failure, Instance, RELOAD};
 
 /// Idle instances that are kept.
 const MOST_IDLE: usize = 4;
@@ -27,13 +28,18 @@ pub(crate) struct Pool {
     /// Held while an instance is taken or put back; of a single one also while it works.
     idle: Mutex<Idle>,
     started: AtomicU64,
+    /// Of the newest instance.
+    generation: AtomicU64,
 }
+
+/// What an instance said that its successor should know, and its generation.
+type Saved = (u64, Vec<u8>);
 
 #[derive(Default)]
 pub(crate) struct Idle {
     instances: Vec<Instance>,
     /// Of a single instance that is no more.
-    saved: Option<Vec<u8>>,
+    saved: Option<Saved>,
 }
 
 impl Pool {
@@ -47,6 +53,7 @@ impl Pool {
         first: Instance,
     ) -> Self {
         Self {
+            generation: AtomicU64::new(first.generation),
             loaded,
             config,
             limits,
@@ -71,6 +78,15 @@ impl Pool {
         (load(&self.shared.memory), load(&self.shared.fuel))
     }
 
+    /// Another number says that what a single instance knew is lost.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_single(&self) -> bool {
+        self.single
+    }
+
     fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,13 +107,14 @@ impl Pool {
         let held = self.single.then_some(idle);
         let mut instance = match taken {
             Some(instance) => instance,
-            None => self.start(engine, saved.as_deref())?,
+            None => self.start(engine, saved)?,
         };
         let answer = run(&mut instance);
         if matches!(&answer, Err(failure) if failure.is_final()) {
             return answer;
         }
         let is_worn = instance.is_worn();
+        let generation = instance.generation;
         let saved = (is_worn && self.single).then(|| instance.save(engine));
         let mut idle = held.unwrap_or_else(|| self.idle());
         if !is_worn && idle.instances.len() < MOST_IDLE {
@@ -107,7 +124,7 @@ impl Pool {
         if let Some(Ok(state)) = saved
             && !state.is_empty()
         {
-            idle.saved = Some(state);
+            idle.saved = Some((generation, state));
         }
         answer
     }
@@ -124,10 +141,16 @@ impl Pool {
         Ok(())
     }
 
-    fn start(&self, engine: &Engine, saved: Option<&[u8]>) -> Result<Instance, Failure> {
+    fn start(&self, engine: &Engine, saved: Option<Saved>) -> Result<Instance, Failure> {
         self.started.fetch_add(1, Ordering::Relaxed);
         let mut instance = Instance::new(engine, &self.loaded, &self.shared, &self.limits)?;
-        instance.configure(engine, &self.config, &self.limits, saved)?;
+        let state = saved.as_ref().map(|(_, state)| state.as_slice());
+        instance.configure(engine, &self.config, &self.limits, state)?;
+        if let Some((generation, _)) = saved {
+            instance.generation = generation;
+        }
+        self.generation
+            .store(instance.generation, Ordering::Relaxed);
         Ok(instance)
     }
 
@@ -143,19 +166,24 @@ impl Pool {
         }
         let mut before = older.idle();
         let mut after = self.idle();
+        let mut decided = Vec::new();
         let state = match before.instances.pop() {
             Some(mut instance) => {
-                let flushed = instance.flush(engine);
-                let state = flushed.and_then(|()| instance.save(engine));
+                let flushed = instance.flush(engine, RELOAD);
+                let state = flushed.and_then(|edits| {
+                    decided = decisions(&edits).unwrap_or_default();
+                    instance.save(engine)
+                });
+                let generation = instance.generation;
                 if !matches!(&state, Err(failure) if failure.is_final()) {
                     before.instances.push(instance);
                 }
-                state.ok()
+                state.ok().map(|state| (generation, state))
             }
             None => before.saved.take(),
         };
-        if let Some(state) = state.filter(|state| !state.is_empty()) {
-            match self.start(engine, Some(&state)) {
+        if let Some(state) = state.filter(|(_, state)| !state.is_empty()) {
+            match self.start(engine, Some(state)) {
                 Ok(instance) => after.instances = vec![instance],
                 Err(failure) => {
                     let (plugin, words) = (&self.shared.name, failure.words());
@@ -164,6 +192,7 @@ impl Pool {
             }
         }
         Some(Handover {
+            decided,
             _before: before,
             _after: after,
         })
@@ -172,6 +201,8 @@ impl Pool {
 
 /// Between two versions: while this lives, neither is called.
 pub(crate) struct Handover<'a> {
+    /// What the older one decided about traces in the end.
+    pub(crate) decided: Vec<Decision>,
     _before: MutexGuard<'a, Idle>,
     _after: MutexGuard<'a, Idle>,
 }

@@ -1,21 +1,22 @@
 //! One step of the chain: a loaded plugin with its configuration, and its policy for when it fails.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use petrel_wire::{Clock, Signal};
 
 use crate::account::{Account, OwnMetric, PluginState, PluginStats};
-use crate::bindings::petrel::plugin::types::Descriptor;
+use crate::bindings::petrel::plugin::types::{Descriptor, Edits};
 use crate::breaker::Breaker;
 use crate::cache::{Cache, digest};
 use crate::component;
 use crate::config::{OnError, PluginLimits, ProcessorConfig};
 use crate::effects::Effects;
 use crate::engine::Engine;
+use crate::hold::{self, Decision};
 use crate::host::{Shared, printable};
-use crate::instance::{Failure, Instance};
+use crate::instance::{Failure, Instance, SHUTDOWN};
 use crate::meter::Meter;
 use crate::plan::Plan;
 use crate::pool::Pool;
@@ -42,6 +43,8 @@ pub(crate) struct Processor {
     /// Whether it may keep anything, and what it keeps. At first an empty one, for the rehearsal.
     may_keep: bool,
     state: Arc<State>,
+    /// When the timer was last due; held to look and to set it.
+    ticked: Mutex<Duration>,
     clock: Arc<dyn Clock>,
 }
 
@@ -106,13 +109,14 @@ impl Processor {
                 let words = failure.words();
                 format!("processor {name:?}: {file} does not take its `config`: {words}")
             })?;
-        let plan =
-            Plan::check(&asked).map_err(|error| format!("processor {name:?}: {file} {error}"))?;
+        let unfit = |error: String| format!("processor {name:?}: {file} {error}");
+        let mut plan = Plan::check(&asked).map_err(unfit)?;
+        plan.holds = hold::holds(&descriptor, &plan).map_err(unfit)?;
         if let Some(vouched) = &vouched {
             let (contract, imports) = (&loaded.contract, &loaded.imports);
             vouched
                 .check(&descriptor, contract, imports, &asked.selectors)
-                .map_err(|error| format!("processor {name:?}: {file} {error}"))?;
+                .map_err(unfit)?;
         }
         let (plugin, version) = (printable(&descriptor.name), printable(&descriptor.version));
         let elapsed_ms = clock.monotonic().saturating_sub(started).as_millis();
@@ -142,6 +146,7 @@ impl Processor {
             meter: Arc::new(Meter::new(Arc::clone(clock))),
             may_keep,
             state: Arc::default(),
+            ticked: Mutex::default(),
             clock: Arc::clone(clock),
         })
     }
@@ -287,6 +292,50 @@ impl Processor {
                 self.after_failure(Some(sheet), turn)
             }
         }
+    }
+
+    /// Calls it if its timer is due; what it decides about traces.
+    pub(crate) fn tick(&self, engine: &Engine) -> Vec<Decision> {
+        let now = self.now();
+        let Some(every) = self.plan.tick else {
+            return Vec::new();
+        };
+        {
+            let mut ticked = self.ticked.lock().unwrap_or_else(PoisonError::into_inner);
+            if now < *ticked + every || self.breaker.off(now).is_some() {
+                return Vec::new();
+            }
+            *ticked = now;
+        }
+        let wall = self.clock.wall().0;
+        self.decisions(
+            self.pool
+                .with(engine, |instance| instance.tick(engine, wall)),
+        )
+    }
+
+    /// Its last call, if it keeps state.
+    pub(crate) fn end(&self, engine: &Engine) -> Vec<Decision> {
+        if !self.pool.is_single() {
+            return Vec::new();
+        }
+        self.decisions(
+            self.pool
+                .with(engine, |instance| instance.flush(engine, SHUTDOWN)),
+        )
+    }
+
+    fn decisions(&self, answer: Result<Edits, Failure>) -> Vec<Decision> {
+        let checked = answer.map_err(|failure| failure.words().to_owned());
+        let checked = checked.and_then(|edits| match hold::decisions(&edits)? {
+            decided if decided.is_empty() || self.plan.holds => Ok(decided),
+            _ => Err("decides about traces that are not held".into()),
+        });
+        checked.unwrap_or_else(|words| {
+            self.report(&words, 0);
+            self.breaker.failed(self.now(), &words);
+            Vec::new()
+        })
     }
 
     fn succeeded(&self) {

@@ -9,6 +9,7 @@ use petrel_wire::otlp::view::Value;
 
 use crate::columns::{Cell, Column, hidden};
 use crate::dictionary::Dictionary;
+use crate::hold::Aside;
 use crate::layout::{KEY, Read, SPAN_START, STATUS_CODE, STATUS_MESSAGE, VALUE};
 use crate::readers::{Action, FieldRead, Readers, Walk};
 use crate::registry::{TABLES, Table, code, field, kind};
@@ -81,6 +82,7 @@ pub(crate) fn project(batch: &Batch, readers: &Readers, seed: u64) -> Result<She
         room: bytes.len() * 2 + MOST_GROWTH,
         answers: 0,
         is_changed: false,
+        aside: Aside::default(),
     })
 }
 

@@ -101,6 +101,10 @@ pub(crate) mod access {
 pub(crate) mod verdict {
     pub(crate) const KEEP: u8 = 0;
     pub(crate) const DROP: u8 = 1;
+    /// On a span: until its trace is decided.
+    pub(crate) const HOLD: u8 = 2;
+    /// On a trace: kept, with the sampling threshold that follows its id.
+    pub(crate) const SAMPLED: u8 = 4;
 }
 
 /// Codes with a meaning of their own.

@@ -198,6 +198,7 @@ impl Processor {
         let budget = self.budget(range.len());
         let strings = sheet.dictionary.len();
         let written = turn.effects.borrow_mut().take(self.state());
+        let mut generation = 0;
         let mut work = Some(Work {
             plan: Arc::clone(self.plan()),
             view: Arc::clone(&view),
@@ -214,6 +215,7 @@ impl Processor {
             };
             let (answer, back) = instance.process(turn.engine, given, budget);
             work = back;
+            generation = instance.generation;
             answer
         });
         let Some(work) = work else {
@@ -233,6 +235,7 @@ impl Processor {
         match checked {
             Ok((answer, added)) => {
                 effects.record(self.meter(), work.recordings.groups);
+                sheet.aside.answered_by(generation);
                 Ok(self.apply(sheet, answer, &added, turn))
             }
             Err(trouble) => {

@@ -7,6 +7,7 @@ use petrel_wire::Signal;
 
 use crate::columns::{self, Column};
 use crate::dictionary::Dictionary;
+use crate::hold::Aside;
 use crate::layout::Level;
 use crate::registry::{TABLES, Table};
 
@@ -38,6 +39,8 @@ pub(crate) struct Sheet {
     pub(crate) answers: u8,
     /// Something is not as it came.
     pub(crate) is_changed: bool,
+    /// What plugins said about traces.
+    pub(crate) aside: Aside,
 }
 
 /// A message: where its key, its content and what follows it begin.
@@ -107,6 +110,17 @@ impl Sheet {
     /// Records that are left.
     pub(crate) fn records(&self) -> usize {
         self.kept.len(self, Table::Record)
+    }
+
+    /// Rows of records as positions among those that are left; what is not left has none.
+    pub(crate) fn positions(&self, rows: &[u32]) -> Vec<usize> {
+        match &self.kept.rows[Table::Record.index()] {
+            Some(kept) => rows
+                .iter()
+                .filter_map(|row| kept.binary_search(row).ok())
+                .collect(),
+            None => rows.iter().map(|row| *row as usize).collect(),
+        }
     }
 
     /// `kept` without these of its records, and without what holds nothing but for them: metrics,

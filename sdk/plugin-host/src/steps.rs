@@ -11,11 +11,13 @@ use crate::config::ProcessorConfig;
 use crate::effects::Effects;
 use crate::emit::{Emitted, emit};
 use crate::engine::{Engine, Kind};
+use crate::hold::Decision;
 use crate::pool::Handover;
 use crate::processor::{Fate, Processor, Turn};
 use crate::project::project;
 use crate::readers::Readers;
 use crate::rehearsal::{Recent, rehearse};
+use crate::run::holder;
 use crate::sheet::Sheet;
 use crate::state::States;
 use crate::view::Stamper;
@@ -28,10 +30,44 @@ const ITEMS_FOR_ANY_PART: u32 = 80_000;
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
     pub(crate) processors: Vec<Arc<Processor>>,
-    /// By signal.
+    /// The last of them alone, if it holds: its turn comes after all others are through.
+    holder: Option<Box<Self>>,
+    /// By signal, of those that do not hold.
     readers: [Option<Readers>; 3],
     /// There is one if there are processors.
     engine: Option<Arc<Engine>>,
+}
+
+/// What became of a batch, or a part of one.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// What is to be held counts as kept.
+    pub(crate) verdict: Verdict,
+    /// By position in the batch that is kept.
+    pub(crate) holds: Vec<usize>,
+    pub(crate) decided: Vec<Decision>,
+    pub(crate) generation: u64,
+}
+
+impl From<Verdict> for Ran {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            holds: Vec::new(),
+            decided: Vec::new(),
+            generation: 0,
+        }
+    }
+}
+
+/// What a batch has with it on its way.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    readers: (&'a Engine, &'a Readers),
+    ground: &'a Ground,
+    /// The place of the first processor that it meets.
+    from: usize,
+    effects: &'a RefCell<Effects>,
 }
 
 /// What stays when processors are replaced.
@@ -91,7 +127,33 @@ impl Steps {
             processors.push(Arc::new(processor));
             reloaded.loaded += 1;
         }
-        Ok((Self::of(processors, engine), reloaded))
+        let steps = match holder(&processors).map_err(PluginError)? {
+            None => Self::of(processors, engine),
+            Some(last) => {
+                let last = Self::of(vec![Arc::clone(last)], Arc::clone(&engine));
+                let others = processors[..processors.len() - 1].to_vec();
+                Self {
+                    holder: Some(Box::new(last)),
+                    processors,
+                    ..Self::of(others, engine)
+                }
+            }
+        };
+        Ok((steps, reloaded))
+    }
+
+    /// The last processor as a chain of its own, if it holds.
+    pub(crate) fn holder(&self) -> Option<&Self> {
+        self.holder.as_deref()
+    }
+
+    pub(crate) fn engine(&self) -> Option<&Engine> {
+        self.engine.as_deref()
+    }
+
+    /// Whether batches of this signal concern any of them.
+    pub(crate) fn takes(&self, signal: Signal) -> bool {
+        self.processors.iter().any(|one| one.takes(signal))
     }
 
     pub(crate) fn of(processors: Vec<Arc<Processor>>, engine: Arc<Engine>) -> Self {
@@ -102,6 +164,7 @@ impl Steps {
         Self {
             readers: Signal::ALL.map(|signal| Readers::new(signal, &plans)),
             processors,
+            holder: None,
             engine: Some(engine),
         }
     }
@@ -134,12 +197,18 @@ impl Steps {
             .collect()
     }
 
+    /// Those that do not hold.
+    fn before(&self) -> &[Arc<Processor>] {
+        let holders = usize::from(self.holder.is_some());
+        &self.processors[..self.processors.len() - holders]
+    }
+
     fn readers(&self, signal: Signal) -> Option<&Readers> {
         let mut readers = self.readers.iter().flatten();
         readers.find(|readers| readers.signal == signal)
     }
 
-    /// Runs a batch, or a part of one, through those from place `from` on.
+    /// Runs a batch, or a part of one, through those from place `from` on that do not hold.
     pub(crate) fn process(
         &self,
         batch: Batch,
@@ -147,15 +216,49 @@ impl Steps {
         from: usize,
         effects: &RefCell<Effects>,
     ) -> Verdict {
+        self.run(batch, ground, from, effects).verdict
+    }
+
+    /// As [`Steps::process`]; called on a holder it says what is to be held of what is kept.
+    pub(crate) fn run(
+        &self,
+        batch: Batch,
+        ground: &Ground,
+        from: usize,
+        effects: &RefCell<Effects>,
+    ) -> Ran {
         let readers = self.readers(batch.signal());
         let Some((engine, readers)) = self.engine.as_deref().zip(readers) else {
-            return Verdict::Kept { batch, dropped: 0 };
+            return Verdict::Kept { batch, dropped: 0 }.into();
         };
         let seed = ground.stamper.stamp().seed;
         let mut sheet = project(&batch, readers, seed).map_err(|error| error.to_string());
+        let way = Way {
+            readers: (engine, readers),
+            ground,
+            from,
+            effects,
+        };
+        let verdict = self.walk(&batch, &mut sheet, way);
+        let mut ran = Ran::from(verdict);
+        if let Ok(sheet) = sheet {
+            ran.holds = sheet.positions(&sheet.aside.rows);
+            ran.decided = sheet.aside.decided;
+            ran.generation = sheet.aside.generation;
+        }
+        ran
+    }
+
+    fn walk(&self, batch: &Batch, sheet: &mut Result<Sheet, String>, way: Way<'_>) -> Verdict {
+        let Way {
+            readers: (engine, readers),
+            ground,
+            from,
+            effects,
+        } = way;
         let mut all_dropped = 0;
         let mut last_editor = None;
-        for (processor, place) in self.processors.iter().zip(0..).skip(from) {
+        for (processor, place) in self.before().iter().zip(0..).skip(from) {
             if !processor.takes(batch.signal()) {
                 continue;
             }
@@ -184,10 +287,10 @@ impl Steps {
         }
         match (sheet, last_editor) {
             (Ok(sheet), Some(editor)) if sheet.is_changed => {
-                ground.finish(&sheet, all_dropped, editor, &batch)
+                ground.finish(sheet, all_dropped, editor, batch)
             }
             _ => Verdict::Kept {
-                batch,
+                batch: batch.clone(),
                 dropped: all_dropped,
             },
         }

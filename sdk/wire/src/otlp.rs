@@ -2,8 +2,9 @@
 //!
 //! [`fields`] reads any message field by field, `schema` says what OTLP's messages are made of,
 //! `check` walks a request by the schema once, [`view`] gives names to the bytes afterwards,
-//! `split` cuts, [`json`] translates the other encoding, [`response`] answers.
+//! `split` cuts, [`by_trace`] takes spans out, [`json`] translates the other encoding, [`response`] answers.
 
+pub mod by_trace;
 mod check;
 pub mod fields;
 pub mod json;

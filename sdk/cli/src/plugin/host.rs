@@ -1,5 +1,7 @@
 //! Runs a component in the host that agent and aggregator have, over a few requests.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,9 +9,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use petrel_plugin_host::{
-    Chain, OnError, OwnMetric, PluginLimits, PluginStats, ProcessorConfig, Teller, Verdict,
+    Chain, Decision, OnError, OwnMetric, PluginLimits, PluginStats, ProcessorConfig, Teller,
+    TraceFate, Verdict,
 };
-use petrel_wire::{Batch, Clock, Limits, SystemClock, UnixNanos};
+use petrel_wire::otlp::by_trace::{Take, TraceId, select};
+use petrel_wire::{Batch, Clock, Limits, Signal, SystemClock, UnixNanos};
 use serde_json::Value;
 
 use super::{compiled, otlp};
@@ -35,6 +39,8 @@ pub(crate) fn limits() -> PluginLimits {
 pub(crate) struct Host {
     chain: Chain,
     clock: Option<Arc<Steps>>,
+    /// Spans that wait for a decision about their traces.
+    held: RefCell<Vec<Batch>>,
 }
 
 /// What became of a request.
@@ -78,14 +84,46 @@ impl Host {
             None => SystemClock::shared(),
         };
         let chain = Chain::load_with_clock(&[config], compiled::dir(), Limits::default(), &time)?;
-        Ok(Self { chain, clock })
+        Ok(Self {
+            chain,
+            clock,
+            held: RefCell::default(),
+        })
     }
 
-    /// Runs it over one request.
+    /// Runs it over one request. In a golden case what is to be held waits here, and comes out with
+    /// the request at which it is decided: first what the timer decides before it, last what the
+    /// request decides. Elsewhere nobody holds anything, and it passes.
     pub(crate) fn process(&self, batch: Batch) -> anyhow::Result<Outcome> {
         let signal = batch.signal();
-        let verdict = self.chain.process(batch);
-        if let Some(steps) = &self.clock {
+        let Some(steps) = self.clock.as_ref().filter(|_| self.chain.holds()) else {
+            return self.passed(signal, self.chain.process(batch));
+        };
+        anyhow::ensure!(
+            signal == Signal::Traces,
+            "a plugin that holds traces is tested with traces"
+        );
+        let mut out = self.release(&self.chain.tick());
+        let outcome = self.chain.run(batch);
+        if !matches!(outcome.verdict, Verdict::Refused { .. }) {
+            outcome.effects.settle();
+        }
+        self.held
+            .borrow_mut()
+            .extend(outcome.held.map(|held| held.batch));
+        steps.seconds.fetch_add(1, Ordering::Relaxed);
+        Ok(match self.passed(signal, outcome.verdict)? {
+            Outcome::Passed(batch) => {
+                out.push(batch);
+                out.extend(self.release(&outcome.decided));
+                Outcome::Passed(Batch::concat(signal, &out))
+            }
+            failed @ Outcome::Failed(_) => failed,
+        })
+    }
+
+    fn passed(&self, signal: Signal, verdict: Verdict) -> anyhow::Result<Outcome> {
+        if let Some(steps) = self.clock.as_ref().filter(|_| !self.chain.holds()) {
             steps.seconds.fetch_add(1, Ordering::Relaxed);
         }
         Ok(match verdict {
@@ -95,6 +133,30 @@ impl Host {
                 Outcome::Failed(self.stats()?.last_error.unwrap_or(reason))
             }
         })
+    }
+
+    /// What decisions let out.
+    fn release(&self, decided: &[Decision]) -> Vec<Batch> {
+        let now = self.chain.clock().monotonic();
+        self.chain.decided().note(decided, now);
+        let fates: HashMap<TraceId, TraceFate> = decided
+            .iter()
+            .map(|decision| (decision.trace, decision.fate))
+            .collect();
+        let fate = |trace: Option<TraceId>| trace.and_then(|trace| fates.get(&trace).copied());
+        let mut held = self.held.borrow_mut();
+        let mut released = Vec::new();
+        for batch in held.iter_mut() {
+            released.push(select(batch, |_, trace| {
+                fate(trace).map_or(Take::Leave, TraceFate::take)
+            }));
+            *batch = select(batch, |_, trace| match fate(trace) {
+                Some(_) => Take::Leave,
+                None => Take::Keep,
+            });
+        }
+        held.retain(|batch| !batch.is_empty());
+        released
     }
 
     /// What it has counted so far, about itself and of the data.

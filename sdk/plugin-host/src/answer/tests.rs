@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::Event;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use petrel_wire::otlp::fields::{Fields, put_len};
-use petrel_wire::{Batch, Limits, Signal, UnixNanos};
+use petrel_wire::{Batch, Limits, UnixNanos};
 use proptest::prelude::*;
 use prost::Message as _;
 

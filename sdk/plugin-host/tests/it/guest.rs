@@ -28,6 +28,8 @@ pub(crate) struct Guest {
     pub(crate) more: String,
     /// Rights on the one selector: attributes `secret` of records, strings.
     pub(crate) access: u8,
+    /// Instructions of `tick`; the answer's address is that of `process`.
+    pub(crate) tick: String,
     /// Instructions of `save`; the answer's address is 1008.
     pub(crate) save: String,
     pub(crate) stateless: bool,
@@ -43,6 +45,7 @@ impl Default for Guest {
             configure: String::new(),
             more: String::new(),
             access: 3,
+            tick: String::new(),
             save: String::new(),
             stateless: true,
             version: "0.1.0",
@@ -64,6 +67,7 @@ impl Guest {
             configure,
             more,
             access,
+            tick,
             save,
             version,
             ..
@@ -108,7 +112,9 @@ impl Guest {
     (global.set $free (i32.const 65536))
     {process}
     (i32.const 2048))
-  (func (export "petrel:plugin/processor@{version}#tick") (param i64) (result i32) (i32.const 2048))
+  (func (export "petrel:plugin/processor@{version}#tick") (param i64) (result i32)
+    {tick}
+    (i32.const 2048))
   (func (export "petrel:plugin/processor@{version}#flush") (param i32) (result i32) (i32.const 2048))
   (func (export "petrel:plugin/processor@{version}#save") (result i32)
     {save}
@@ -243,6 +249,69 @@ pub(crate) const DICT_SLOT: u32 = 24;
 pub(crate) const DICT_FROM: u32 = 32;
 pub(crate) const DICT_TO: u32 = 40;
 pub(crate) const ROUTE: u32 = 104;
+pub(crate) const DECIDED: u32 = 112;
+pub(crate) const DECIDED_VERDICT: u32 = 120;
+
+/// Holds every span, and remembers the trace of each in 16 bytes from 8192 on. With a verdict, its
+/// timer (every 100 ms) decides so about all that it remembers. It saves them, if it is to.
+pub(crate) fn holder(decides: Option<u8>, saves: bool) -> Guest {
+    let decide = decides.map(|verdict| {
+        format!(
+            "(memory.fill (i32.const 50000) (i32.const {verdict}) (global.get $count))
+             (i32.store (i32.const {}) (i32.const 8192))
+             (i32.store (i32.const {}) (i32.shl (global.get $count) (i32.const 1)))
+             (i32.store (i32.const {}) (i32.const 50000))
+             (i32.store (i32.const {}) (global.get $count))
+             (global.set $count (i32.const 0))",
+            2052 + DECIDED,
+            2056 + DECIDED,
+            2052 + DECIDED_VERDICT,
+            2056 + DECIDED_VERDICT,
+        )
+    });
+    let save = "(i32.store (i32.const 1008) (i32.const 8192))
+                (i32.store (i32.const 1012) (i32.shl (global.get $count) (i32.const 4)))";
+    // The third table is that of spans; the only column holds two words for each.
+    let remember = format!(
+        "(global.set $spans (i32.load offset=36 (local.get 4)))
+         (memory.fill (i32.const 60000) (i32.const 2) (global.get $spans))
+         (memory.copy
+           (i32.add (i32.const 8192) (i32.shl (global.get $count) (i32.const 4)))
+           (i32.load offset=28 (local.get 10))
+           (i32.shl (global.get $spans) (i32.const 4)))
+         (global.set $count (i32.add (global.get $count) (global.get $spans)))
+         (i32.store (i32.const {}) (i32.const 60000))
+         (i32.store (i32.const {}) (global.get $spans))\n{}{}",
+        2052 + VERDICTS,
+        2056 + VERDICTS,
+        list(DECIDED, 0, 0),
+        list(DECIDED_VERDICT, 0, 0),
+    );
+    Guest {
+        fail_closed: false,
+        stateless: false,
+        access: 1,
+        // What it says of itself beyond the rest: that it holds traces.
+        more: r#"(global $count (mut i32) (i32.const 0))
+            (global $spans (mut i32) (i32.const 0))
+            (data (i32.const 1056) "\60\02\00\00\01\00\00\00")
+            (data (i32.const 608) "\80\02\00\00\05\00\00\00\88\02\00\00\06\00\00\00")
+            (data (i32.const 640) "holds\00\00\00traces")"#
+            .into(),
+        // Trace ids of spans, and the timer.
+        configure: "(i32.store16 (i32.const 514) (i32.const 11))
+            (i64.store (i32.const 516) (i64.const 0))
+            (i32.store (i32.const 524) (i32.const 256))
+            (i32.store (i32.const 1572) (i32.const 100))
+            (if (local.get 8) (then
+              (memory.copy (i32.const 8192) (local.get 9) (local.get 10))
+              (global.set $count (i32.shr_u (local.get 10) (i32.const 4)))))"
+            .into(),
+        tick: decide.unwrap_or_default(),
+        save: if saves { save.into() } else { String::new() },
+        ..Guest::that(&remember)
+    }
+}
 
 /// Writes "new text" into every cell that it sees, but does `then` if a value holds a `!`.
 pub(crate) fn hides_unless(then: &str) -> Guest {

@@ -9,6 +9,7 @@
 mod evil;
 mod failure;
 mod guest;
+mod hold;
 mod keeps;
 mod load;
 mod metrics;
