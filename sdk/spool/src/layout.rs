@@ -5,6 +5,7 @@
 //! state.redb               who we are, which segments there are, what is settled, the ledger
 //! segment-0000000017.redb  records of one class; of each class only the highest is written
 //! dead-0000000002.redb     records that the next hop will never take, each with its reason
+//! window.redb              spans that wait for a decision about their traces, see `window`
 //! ballast                  holds blocks that are released when the disk is full
 //! *.new                    being made; without meaning until renamed
 //! *.corrupt-<unix time>    set aside: unreadable, or not ours

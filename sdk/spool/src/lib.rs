@@ -49,6 +49,7 @@ mod state;
 mod stream;
 mod trouble;
 mod unwritten;
+mod window;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -68,6 +69,9 @@ pub use error::SpoolError;
 pub use glance::{Glance, Inspection, SegmentReport, Waiting};
 pub use lease::Lease;
 pub use notebook::{Notebook, Noted};
+pub use window::{
+    Committed, HeldEntry, HeldWindow, Part, Release, Reopened, WindowChange, WindowStats,
+};
 
 use owner::{Append, Owner, Request};
 

@@ -5,7 +5,7 @@
 //! write 20 kB more), so the file that was being written is walked when it is opened again, once.
 
 use bytes::{Bytes, BytesMut};
-use redb::{ReadableDatabase as _, ReadableTable as _, TableError};
+use redb::{ReadableDatabase as _, ReadableTable, Table, TableError};
 
 use crate::Entry;
 use crate::disk::Disk;
@@ -125,14 +125,7 @@ impl Segment {
             {
                 let mut table = txn.open_table(RECORDS)?;
                 for record in records {
-                    let mut first = Header::of(record.seq, record.entry, record.note).write();
-                    let body = record.entry.sealed.body();
-                    let room = body.len().min(PIECE - first.len());
-                    first.extend_from_slice(&body[..room]);
-                    table.insert((record.seq, 0), first.as_slice())?;
-                    for (number, piece) in (1u16..).zip(body[room..].chunks(PIECE)) {
-                        table.insert((record.seq, number), piece)?;
-                    }
+                    put_record(&mut table, record)?;
                 }
                 if !replaced.is_empty() {
                     let mut table = txn.open_table(REPLACED)?;
@@ -166,31 +159,7 @@ impl Segment {
         guard("reading a record", || {
             let txn = self.handle.db().begin_read()?;
             let table = txn.open_table(RECORDS)?;
-            let Some(first) = table.get((seq, 0))? else {
-                return Ok(Found::Missing);
-            };
-            let Some((header, start)) = checked_header(first.value(), seq) else {
-                return Ok(Found::Damaged(None));
-            };
-            let Ok(len) = usize::try_from(header.body_bytes) else {
-                return Ok(Found::Damaged(None));
-            };
-            let mut body = BytesMut::with_capacity(len.min(PIECE * usize::from(u16::MAX)));
-            body.extend_from_slice(&first.value()[start..]);
-            for number in 1u16.. {
-                if body.len() >= len {
-                    break;
-                }
-                let Some(piece) = table.get((seq, number))? else {
-                    return Ok(Found::Damaged(Some(header)));
-                };
-                body.extend_from_slice(piece.value());
-            }
-            let body: Bytes = body.freeze();
-            Ok(match header.entry(body) {
-                Some(entry) if entry.sealed.body().len() == len => Found::Record(header, entry),
-                _ => Found::Damaged(Some(header)),
-            })
+            get_record(&table, seq)
         })
     }
 
@@ -235,6 +204,54 @@ impl Segment {
             Ok(all)
         })
     }
+}
+
+/// Writes a record's pieces.
+pub(crate) fn put_record(
+    table: &mut Table<'_, (u64, u16), &'static [u8]>,
+    record: &Record<'_>,
+) -> Result<(), redb::Error> {
+    let mut first = Header::of(record.seq, record.entry, record.note).write();
+    let body = record.entry.sealed.body();
+    let room = body.len().min(PIECE - first.len());
+    first.extend_from_slice(&body[..room]);
+    table.insert((record.seq, 0), first.as_slice())?;
+    for (number, piece) in (1u16..).zip(body[room..].chunks(PIECE)) {
+        table.insert((record.seq, number), piece)?;
+    }
+    Ok(())
+}
+
+/// Reads a record's pieces and checks them.
+pub(crate) fn get_record(
+    table: &impl ReadableTable<(u64, u16), &'static [u8]>,
+    seq: u64,
+) -> Result<Found, redb::Error> {
+    let Some(first) = table.get((seq, 0))? else {
+        return Ok(Found::Missing);
+    };
+    let Some((header, start)) = checked_header(first.value(), seq) else {
+        return Ok(Found::Damaged(None));
+    };
+    let Ok(len) = usize::try_from(header.body_bytes) else {
+        return Ok(Found::Damaged(None));
+    };
+    let mut body = BytesMut::with_capacity(len.min(PIECE * usize::from(u16::MAX)));
+    body.extend_from_slice(&first.value()[start..]);
+    for number in 1u16.. {
+        if body.len() >= len {
+            break;
+        }
+        let Some(piece) = table.get((seq, number))? else {
+            return Ok(Found::Damaged(Some(header)));
+        };
+        body.extend_from_slice(piece.value());
+    }
+    let body: Bytes = body.freeze();
+    Ok(match header.entry(body) {
+        Some(entry) if entry.sealed.body().len() == len => Found::Record(header, entry),
+        _ => Found::Damaged(Some(header)),
+    })
 }
 
 fn cannot_open(disk: &dyn Disk, name: &str, error: std::io::Error) -> Fault {

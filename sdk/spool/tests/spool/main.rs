@@ -18,3 +18,4 @@ mod order;
 mod power_cut;
 mod promises;
 mod sim_disk;
+mod window;
