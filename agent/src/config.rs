@@ -17,6 +17,8 @@ use petrel_plugin_host::ProcessorConfig;
 use petrel_spool::{SpoolConfig, WhenFull};
 use petrel_wire::Dsn;
 
+use crate::window::WindowConfig;
+
 mod bandwidth;
 mod load;
 mod proxy;
@@ -37,6 +39,8 @@ pub struct Config {
     pub receivers: Receivers,
     /// The chain, in order (`processors`).
     pub processors: Vec<ProcessorConfig>,
+    /// What a processor may hold (`window`).
+    pub window: WindowConfig,
     /// The disk buffer (`spool`).
     pub spool: SpoolConfig,
     /// Where batches go and how (`dsn`, `forward`).
@@ -180,6 +184,7 @@ impl Default for Config {
                 max_connections: 1024,
             },
             processors: Vec::new(),
+            window: WindowConfig::default(),
             spool: SpoolConfig {
                 dir: PathBuf::from("./data/agent"),
                 max_bytes: 2 << 30,

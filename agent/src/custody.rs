@@ -7,10 +7,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use petrel_spool::Spooled;
+use petrel_spool::{Committed, Spooled};
 use petrel_wire::{Batch, Signal};
 
-/// Items by signal: `admitted = spooled + dropped + refused`, plus what is in hand.
+/// Items by signal: `admitted + resumed = spooled + dropped + refused + held + corrupt`, plus what is
+/// in hand.
 #[derive(Debug, Default)]
 pub struct Books {
     by_signal: [Columns; 3],
@@ -22,6 +23,9 @@ struct Columns {
     spooled: AtomicU64,
     dropped: AtomicU64,
     refused: AtomicU64,
+    resumed: AtomicU64,
+    held: AtomicU64,
+    corrupt: AtomicU64,
 }
 
 /// One signal's numbers since the start.
@@ -35,13 +39,19 @@ pub struct Account {
     pub dropped: u64,
     /// Given back to the sender, who was told to keep them.
     pub refused: u64,
+    /// Held by the process before this one, and taken over at the start.
+    pub resumed: u64,
+    /// Durable, and waiting for a decision about their traces.
+    pub held: u64,
+    /// Were held and cannot be read any more.
+    pub corrupt: u64,
 }
 
 impl Account {
     /// In processors or waiting for the disk.
     pub fn in_hand(&self) -> u64 {
-        self.admitted
-            .saturating_sub(self.spooled + self.dropped + self.refused)
+        let settled = self.spooled + self.dropped + self.refused + self.held + self.corrupt;
+        (self.admitted + self.resumed).saturating_sub(settled)
     }
 }
 
@@ -49,17 +59,40 @@ impl Books {
     /// The numbers of one signal. Whatever is counted as settled was counted as admitted before.
     pub fn account(&self, signal: Signal) -> Account {
         let columns = self.columns(signal);
-        let (spooled, dropped, refused) = (
+        // First what grows when what is held gets less: a look in between sees too little in hand,
+        // never more settled than there was.
+        let held = columns.held.load(Relaxed);
+        let (spooled, dropped, refused, corrupt) = (
             columns.spooled.load(Relaxed),
             columns.dropped.load(Relaxed),
             columns.refused.load(Relaxed),
+            columns.corrupt.load(Relaxed),
         );
         Account {
             admitted: columns.admitted.load(Relaxed),
             spooled,
             dropped,
             refused,
+            resumed: columns.resumed.load(Relaxed),
+            held,
+            corrupt,
         }
+    }
+
+    /// The process before this one held so many.
+    pub fn resumed(&self, signal: Signal, items: u64) {
+        let columns = self.columns(signal);
+        columns.resumed.fetch_add(items, Relaxed);
+        columns.held.fetch_add(items, Relaxed);
+    }
+
+    /// Items are not held any more.
+    pub fn left_the_window(&self, signal: Signal, spooled: u64, dropped: u64, corrupt: u64) {
+        let columns = self.columns(signal);
+        columns.held.fetch_sub(spooled + dropped + corrupt, Relaxed);
+        columns.spooled.fetch_add(spooled, Relaxed);
+        columns.dropped.fetch_add(dropped, Relaxed);
+        columns.corrupt.fetch_add(corrupt, Relaxed);
     }
 
     fn columns(&self, signal: Signal) -> &Columns {
@@ -119,6 +152,24 @@ impl Custody {
         let items = std::mem::take(&mut self.items);
         let columns = self.books.columns(self.signal);
         columns.spooled.fetch_add(items, Relaxed);
+    }
+
+    /// Divides the debt: so many of the items are somebody else's business from here on.
+    pub fn split(&mut self, items: u64) -> Self {
+        let items = items.min(self.items);
+        self.items -= items;
+        Self {
+            books: Arc::clone(&self.books),
+            signal: self.signal,
+            items,
+        }
+    }
+
+    /// The rest would survive a power cut, and waits for a decision.
+    pub fn held(mut self, _proof: &Committed) {
+        let items = std::mem::take(&mut self.items);
+        let columns = self.books.columns(self.signal);
+        columns.held.fetch_add(items, Relaxed);
     }
 
     /// The rest stays with the sender.

@@ -37,6 +37,7 @@ pub mod shutdown;
 pub mod status;
 pub mod telemetry;
 pub mod tellings;
+pub mod window;
 
 pub use config::{Config, ConfigError, Environment};
 pub use pipeline::{Agent, Surroundings};

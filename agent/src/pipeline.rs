@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! receive -> plugins -> seal -> spool -> forward
+//!               \-> window -/
 //! ```
 //!
 //! Starting goes from the disk outwards: nothing is accepted before the spool is open and every
@@ -35,6 +36,7 @@ use crate::reload::{ReloadError, Reloads, needs_restart};
 use crate::seal::{Seal, SealConfig};
 use crate::telemetry::{Report, Watch};
 use crate::tellings::Tellings;
+use crate::window::{Ticker, Window, WindowParts};
 
 /// Requests that were let in may finish for this long.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -102,10 +104,12 @@ pub struct Agent {
     gaps: JoinHandle<()>,
     tellings: JoinHandle<()>,
     sealing: JoinHandle<()>,
+    ticking: JoinHandle<()>,
     forwarding: JoinHandle<()>,
     admin: JoinHandle<()>,
     stop_receiving: CancellationToken,
     stop_telling: CancellationToken,
+    stop_ticking: CancellationToken,
     stop_forwarding: CancellationToken,
     stop_admin: CancellationToken,
 }
@@ -138,7 +142,10 @@ impl Agent {
         let meter = Arc::new(Meter::new(Arc::clone(&clock), bandwidth));
         let client = Client::new(&config.forward, Arc::clone(&meter))?;
         let spool = open_spool(&config, Arc::clone(&clock)).await?;
-        let plugins = Plugins::new(load_chain(&config, Arc::clone(&clock)).await?);
+        let chain = Arc::new(load_chain(&config, Arc::clone(&clock)).await?);
+        let books = Arc::new(Books::default());
+        let window = open_window(&config, &spool, &chain, &books, &clock).await?;
+        let plugins = Plugins::new(Arc::clone(&chain), window.clone());
         let (grpc_listener, grpc) = listen("OTLP/gRPC", &config.receivers.grpc).await?;
         let (http_listener, http) = listen("OTLP/HTTP", &config.receivers.http).await?;
         let (admin_listener, admin) = listen("admin", &config.admin).await?;
@@ -148,8 +155,6 @@ impl Agent {
         let stop_telling = CancellationToken::new();
         let stop_forwarding = CancellationToken::new();
         let stop_admin = CancellationToken::new();
-        let books = Arc::new(Books::default());
-
         let forwarder = Forwarder::new(
             spool.clone(),
             client,
@@ -166,13 +171,20 @@ impl Agent {
         );
         let tellings = Tellings::new(plugins.clone(), sealer.clone(), Arc::clone(&books), &spool);
         let capture = config.capture.then(Capture::default);
-        let door = AgentDoor::new(Arc::clone(&books), plugins.clone(), sealer, capture.clone());
+        let door = AgentDoor::new(
+            Arc::clone(&books),
+            plugins.clone(),
+            sealer,
+            window.clone(),
+            capture.clone(),
+        );
         let refusals = door.refusals();
         let router = petrel_receiver::router(door, receiver_config(&config));
         let watch = Watch {
             books,
             refusals,
             plugins,
+            window: window.clone(),
             spool,
             forwarder: forwarder.clone(),
             reloads: Arc::new(Reloads::default()),
@@ -189,6 +201,8 @@ impl Agent {
             tokio::spawn(serve)
         });
         drop(router);
+        let stop_ticking = CancellationToken::new();
+        let ticker = Ticker { chain, window };
         let agent = Self {
             config,
             meter,
@@ -196,12 +210,14 @@ impl Agent {
             gaps: tokio::spawn(gaps.run(tell_gaps, stop_receiving.clone())),
             tellings: tokio::spawn(tellings.run(tell_counted, stop_telling.clone())),
             sealing: tokio::spawn(seal.run()),
+            ticking: tokio::spawn(ticker.run(stop_ticking.clone())),
             forwarding: tokio::spawn(forwarder.run(beat)),
             admin: spawn_admin(admin_listener, watch.clone(), capture, stop_admin.clone()),
             addresses: Addresses { grpc, http, admin },
             watch,
             stop_receiving,
             stop_telling,
+            stop_ticking,
             stop_forwarding,
             stop_admin,
         };
@@ -235,11 +251,13 @@ impl Agent {
         // What else is new has been checked: nothing below can fail.
         self.watch.plugins.reload(config.processors.clone()).await?;
         warn_of_exposure(&config);
+        self.watch.window.configure(config.window);
         self.meter.set(config.forward.bandwidth.clone());
         self.watch.forwarder.redirect(client);
         let left = needs_restart(&self.config, &config);
         self.config.forward = config.forward;
         self.config.processors = config.processors;
+        self.config.window = config.window;
         Ok(left)
     }
 
@@ -275,6 +293,10 @@ impl Agent {
         if tokio::time::timeout(LAST_GROUP, sealing).await.is_err() {
             warn!("the last group did not reach the disk in time; its senders got no receipt");
         }
+        // Last decisions come true, what is undecided stays in the window.
+        self.stop_ticking.cancel();
+        let _panicked = self.ticking.await;
+        self.watch.window.close().await;
         self.stop_forwarding.cancel();
         let _panicked = self.forwarding.await;
         self.stop_admin.cancel();
@@ -302,6 +324,28 @@ async fn load_chain(config: &Config, clock: Arc<dyn Clock>) -> Result<Chain, Sta
         .await
         .map_err(|_| StartError::Interrupted)??;
     Ok(chain)
+}
+
+async fn open_window(
+    config: &Config,
+    spool: &Spool,
+    chain: &Arc<Chain>,
+    books: &Arc<Books>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Window, StartError> {
+    let parts = WindowParts {
+        dir: config.spool.dir.clone(),
+        spool: spool.clone(),
+        chain: Arc::clone(chain),
+        books: Arc::clone(books),
+        clock: Arc::clone(clock),
+        release_bytes: config.forward.batch_bytes,
+    };
+    let (dir, config) = (config.spool.dir.display().to_string(), config.window);
+    tokio::task::spawn_blocking(move || Window::open(parts, config))
+        .await
+        .map_err(|_| StartError::Interrupted)?
+        .map_err(|source| StartError::Spool { dir, source })
 }
 
 async fn listen(

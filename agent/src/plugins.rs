@@ -6,18 +6,21 @@
 use std::sync::Arc;
 
 use petrel_plugin_host::{
-    Chain, Effects, PluginError, PluginStats, ProcessorConfig, Reloaded, Teller, Telling, Verdict,
+    Chain, Effects, Held, Outcome, PluginError, PluginStats, ProcessorConfig, Reloaded, Teller,
+    Telling, Verdict,
 };
 use petrel_receiver::Refused;
 use petrel_wire::Batch;
 use tokio::sync::Semaphore;
 
-use crate::custody::Admitted;
+use crate::custody::{Admitted, Custody};
+use crate::window::Window;
 
 /// The loaded chain. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Plugins {
     chain: Arc<Chain>,
+    window: Window,
     turns: Arc<Semaphore>,
 }
 
@@ -31,6 +34,17 @@ pub enum Processed {
         /// To be settled once that is durable.
         effects: Effects,
     },
+    /// Some of it is to be held until its traces are decided, and the rest, if there is any, kept.
+    Held {
+        /// What goes on now.
+        kept: Option<Admitted>,
+        /// What waits.
+        held: Held,
+        /// Who owes for that.
+        custody: Custody,
+        /// To be settled once both are durable.
+        effects: Effects,
+    },
     /// Nothing is left; all of it is booked.
     Dropped {
         /// How many items that were.
@@ -39,11 +53,12 @@ pub enum Processed {
 }
 
 impl Plugins {
-    /// Wraps a loaded chain.
-    pub fn new(chain: Chain) -> Self {
+    /// Wraps a loaded chain, and the window that keeps what it holds.
+    pub fn new(chain: Arc<Chain>, window: Window) -> Self {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
-            chain: Arc::new(chain),
+            chain,
+            window,
             turns: Arc::new(Semaphore::new(threads)),
         }
     }
@@ -55,28 +70,43 @@ impl Plugins {
             let effects = Effects::default();
             return Ok(Processed::Kept { admitted, effects });
         }
-        self.run(admitted, Chain::process_for).await
+        self.run(admitted, Chain::run).await
     }
 
     async fn run(
         &self,
         admitted: Admitted,
-        work: impl FnOnce(&Chain, Batch) -> (Verdict, Effects) + Send + 'static,
+        work: impl FnOnce(&Chain, Batch) -> Outcome + Send + 'static,
     ) -> Result<Processed, Refused> {
         let chain = Arc::clone(&self.chain);
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let Admitted { batch, mut custody } = admitted;
-        let verdict = tokio::task::spawn_blocking(move || {
+        let outcome = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             work(&chain, batch)
         });
         // A panic in the host is a failure like a guest's: nothing passes unprocessed.
-        let (verdict, effects) = verdict
+        let Outcome {
+            verdict,
+            held,
+            decided,
+            effects,
+        } = outcome
             .await
             .map_err(|_| Refused::busy("a processor failed; send the batch again"))?;
+        self.window.decide(decided);
         match verdict {
             Verdict::Kept { batch, dropped } => {
                 custody.dropped(u64::from(dropped));
+                if let Some(held) = held {
+                    let owed = custody.split(u64::from(held.batch.items()));
+                    return Ok(Processed::Held {
+                        kept: (!batch.is_empty()).then_some(Admitted { batch, custody }),
+                        held,
+                        custody: owed,
+                        effects,
+                    });
+                }
                 if batch.is_empty() {
                     let items = u64::from(dropped) + custody.items();
                     custody.dropped(custody.items());
@@ -116,7 +146,7 @@ impl Plugins {
             let processed = chain.process_telling(&telling);
             // Whoever asked may have gone; then it is put back here.
             drop(give_back.send(telling));
-            processed
+            processed.into()
         });
         let processed = processed.await;
         (back.await.ok(), processed)

@@ -14,6 +14,7 @@ use crate::capture::Capture;
 use crate::custody::{Admitted, Books};
 use crate::plugins::{Plugins, Processed};
 use crate::seal::Sealer;
+use crate::window::Window;
 
 /// The agent's side of the door. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -21,6 +22,7 @@ pub struct AgentDoor {
     books: Arc<Books>,
     plugins: Plugins,
     sealer: Sealer,
+    window: Window,
     refusals: Arc<Refusals>,
     capture: Option<Capture>,
 }
@@ -85,12 +87,14 @@ impl AgentDoor {
         books: Arc<Books>,
         plugins: Plugins,
         sealer: Sealer,
+        window: Window,
         capture: Option<Capture>,
     ) -> Self {
         Self {
             books,
             plugins,
             sealer,
+            window,
             refusals: Arc::default(),
             capture,
         }
@@ -124,6 +128,25 @@ impl Door for AgentDoor {
                 effects.settle();
                 tracing::debug!(batch.id = %spooled.id(), %signal, items, "received {items} {signal}");
                 Ok(Receipt::spooled(&spooled))
+            }
+            Processed::Held {
+                kept,
+                held,
+                custody,
+                effects,
+            } => {
+                let waiting = custody.items();
+                let spool = async {
+                    match kept {
+                        Some(kept) => self.sealer.spool(kept).await.map(Some),
+                        None => Ok(None),
+                    }
+                };
+                let (committed, spooled) = tokio::join!(self.window.hold(held, custody), spool);
+                let (committed, _both_or_none) = (committed?, spooled?);
+                effects.settle();
+                tracing::debug!(%signal, items, waiting, "received {items} {signal}, {waiting} wait");
+                Ok(Receipt::held(&committed))
             }
         }
     }

@@ -21,6 +21,8 @@ use crate::custody::{Admitted, Custody};
 
 mod class;
 
+pub(crate) use class::class_of;
+
 /// Requests between the door and the sealer. What they weigh is bounded by the door's budget.
 const WAITING: usize = 1024;
 /// Commits under way; the spool joins those that wait together.
@@ -59,7 +61,7 @@ impl Sealer {
         let Admitted { batch, custody } = admitted;
         let (answer, spooled) = oneshot::channel();
         let waiting = Waiting {
-            class: class::class_of(&batch),
+            class: class_of(&batch),
             batch,
             custody,
             answer,

@@ -121,6 +121,16 @@ pub fn page(report: &Report) -> String {
         bytes(spool.limit_bytes),
         spool.entries
     ));
+    let window = &report.window;
+    if window.taken > 0 {
+        page.line(format_args!(
+            "window     {} in {} traces wait; {} traces undecided in time, {} spans offered again",
+            bytes(window.used_bytes),
+            window.traces,
+            window.undecided_traces,
+            window.offered_items
+        ));
+    }
     page.line(format_args!(
         "identity   {} epoch {}",
         report.identity.agent, report.identity.epoch
@@ -192,13 +202,13 @@ fn processor(page: &mut Page, processor: &ProcessorReport) {
 fn items(page: &mut Page, signals: &[SignalReport]) {
     page.line(format_args!(""));
     page.line(format_args!(
-        "items      {:>10} {:>10} {:>10} {:>10}",
-        "admitted", "spooled", "dropped", "refused"
+        "items      {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "admitted", "resumed", "spooled", "dropped", "refused", "held"
     ));
     for s in signals {
         page.line(format_args!(
-            "{:<10} {:>10} {:>10} {:>10} {:>10}",
-            s.signal, s.admitted, s.spooled_now, s.dropped, s.refused
+            "{:<10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+            s.signal, s.admitted, s.resumed, s.spooled_now, s.dropped, s.refused, s.held
         ));
     }
     page.line(format_args!(

@@ -16,6 +16,7 @@ use crate::forward::{ForwardStatus, Forwarder, Trouble};
 use crate::plugins::Plugins;
 use crate::receive::Refusals;
 use crate::reload::{Reloaded, Reloads};
+use crate::window::{Window, WindowState};
 
 mod prometheus;
 
@@ -38,6 +39,7 @@ pub struct Watch {
     pub(crate) books: Arc<Books>,
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) plugins: Plugins,
+    pub(crate) window: Window,
     pub(crate) spool: Spool,
     pub(crate) forwarder: Forwarder,
     pub(crate) reloads: Arc<Reloads>,
@@ -57,6 +59,8 @@ pub struct Report {
     pub signals: Vec<SignalReport>,
     /// Requests that got no receipt, by kind; kinds that never happened are left out.
     pub refused_requests: Vec<(String, u64)>,
+    /// What processors hold.
+    pub window: WindowReport,
     /// The disk buffer.
     pub spool: SpoolReport,
     /// The way out.
@@ -65,6 +69,45 @@ pub struct Report {
     pub processors: Vec<ProcessorReport>,
     /// The newest reload of the configuration, if there was one.
     pub reload: Option<ReloadReport>,
+}
+
+/// Spans that wait for a decision about their traces.
+/// `taken = released + dropped + corrupt + refused + here` since the window was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the equation names every field")]
+pub struct WindowReport {
+    pub taken: u64,
+    pub released: u64,
+    pub dropped: u64,
+    pub corrupt: u64,
+    pub refused: u64,
+    pub here: u64,
+    /// Encoded size of what waits.
+    pub used_bytes: u64,
+    /// Traces that wait.
+    pub traces: u64,
+    /// Traces about which nobody had decided in time, since the start.
+    pub undecided_traces: u64,
+    /// Spans that were shown to an instance again, since the start.
+    pub offered_items: u64,
+}
+
+impl From<WindowState> for WindowReport {
+    fn from(state: WindowState) -> Self {
+        let stats = state.stats;
+        Self {
+            taken: stats.taken,
+            released: stats.released,
+            dropped: stats.dropped,
+            corrupt: stats.corrupt,
+            refused: stats.refused,
+            here: stats.here,
+            used_bytes: state.used_bytes,
+            traces: state.traces as u64,
+            undecided_traces: state.undecided_traces,
+            offered_items: state.offered_items,
+        }
+    }
 }
 
 /// What became of a reload.
@@ -119,7 +162,8 @@ pub struct Identity {
     pub epoch: u32,
 }
 
-/// Items of one signal. `admitted = spooled_now + dropped + refused + in_hand` since the start;
+/// Items of one signal. `admitted + resumed = spooled_now + dropped + refused + held + unreadable +
+/// in_hand` since the start;
 /// `spooled = delivered + rejected + evicted + corrupt + exported + here` since the spool was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the equations name every field")]
@@ -129,6 +173,9 @@ pub struct SignalReport {
     pub spooled_now: u64,
     pub dropped: u64,
     pub refused: u64,
+    pub resumed: u64,
+    pub held: u64,
+    pub unreadable: u64,
     pub in_hand: u64,
     pub spooled: u64,
     pub delivered: u64,
@@ -286,6 +333,8 @@ pub struct OffReport {
 impl Watch {
     /// The agent now.
     pub fn look(&self) -> Report {
+        // Before the books, which grow first.
+        let window = self.window.state();
         let stats = self.spool.stats();
         let status = self.forwarder.status();
         let now = self.clock.wall();
@@ -300,6 +349,9 @@ impl Watch {
                     spooled_now: door.spooled,
                     dropped: door.dropped,
                     refused: door.refused,
+                    resumed: door.resumed,
+                    held: door.held,
+                    unreadable: door.corrupt,
                     in_hand: door.in_hand(),
                     spooled: disk.spooled,
                     delivered: disk.delivered,
@@ -333,6 +385,7 @@ impl Watch {
             refused_requests: refused
                 .map(|(kind, count)| (kind.to_owned(), count))
                 .collect(),
+            window: window.into(),
             spool: SpoolReport {
                 used_bytes: stats.used_bytes,
                 limit_bytes: stats.limit_bytes,

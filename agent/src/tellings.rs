@@ -77,6 +77,8 @@ impl Tellings {
         let processor = telling.processor().to_owned();
         match processed {
             Ok(Processed::Dropped { .. }) => telling.told(),
+            // Only spans are.
+            Ok(Processed::Held { .. }) => {}
             Ok(Processed::Kept { admitted, effects }) => match self.sealer.spool(admitted).await {
                 Ok(_durable) => {
                     effects.settle();

@@ -14,7 +14,12 @@ use super::values::count;
 use super::{
     BaseUrl, Compression, Config, ConfigError, Endpoint, Environment, Forward, Tls, bandwidth, yaml,
 };
+use crate::window::{Undecided, WindowConfig};
 
+/// What may wait in the window, and how long.
+const LEAST_WINDOW_BYTES: u64 = 1 << 20;
+const MOST_WINDOW_BYTES: u64 = 1 << 30;
+const MOST_WINDOW_AGE: std::time::Duration = std::time::Duration::from_secs(3_600);
 /// Below this a spool has no room for segments and their bookkeeping.
 const LEAST_SPOOL_BYTES: u64 = 64 << 20;
 /// What belongs to the protocol and is not for a user to send along.
@@ -60,6 +65,13 @@ fn read(root: &Section<'_>, beside: &Path, environment: &Environment) -> Config 
         receivers.finish();
     }
     config.processors = processors(root, beside);
+    if let Some(section) = root.section("window") {
+        window(&section, &mut config.window);
+        section.finish();
+    }
+    for processor in &mut config.processors {
+        processor.limits.window_bytes = config.window.max_bytes;
+    }
     if let Some(section) = root.section("spool") {
         spool(&section, &mut config);
         section.finish();
@@ -178,6 +190,25 @@ fn processors(root: &Section<'_>, beside: &Path) -> Vec<ProcessorConfig> {
         section.finish();
     }
     chain
+}
+
+fn window(section: &Section<'_>, window: &mut WindowConfig) {
+    if let Some(bytes) = section.parsed("max_bytes", size) {
+        window.max_bytes = bytes;
+        if !(LEAST_WINDOW_BYTES..=MOST_WINDOW_BYTES).contains(&bytes) {
+            section.problem("max_bytes", "must be between 1MiB and 1GiB");
+        }
+    }
+    if let Some(age) = section.parsed("max_age", duration) {
+        window.max_age = age;
+        if age.is_zero() || age > MOST_WINDOW_AGE {
+            section.problem("max_age", "must be more than nothing and at most 1h");
+        }
+    }
+    let words = [("keep", Undecided::Keep), ("drop", Undecided::Drop)];
+    if let Some(undecided) = section.choice("undecided", &words) {
+        window.undecided = undecided;
+    }
 }
 
 fn spool(section: &Section<'_>, config: &mut Config) {

@@ -10,7 +10,7 @@ const ERROR_SEVERITY: i32 = 17;
 
 /// A request with an error in it is kept whole: its neighbours are what explains the error, and
 /// taking it apart would cost more than they weigh. Looked up where it lies, up to the first one.
-pub(super) fn class_of(batch: &Batch) -> Class {
+pub(crate) fn class_of(batch: &Batch) -> Class {
     let has_error = match batch.signal() {
         Signal::Traces => view::traces(batch)
             .flat_map(|resource| resource.scopes())

@@ -1,7 +1,8 @@
 //! The report in Prometheus's text format. Counters end in `_total`, as its conventions have it.
 //!
-//! The equations hold for the numbers of one page: `admitted_items_total = spooled_items_total +
-//! dropped_items_total + refused_items_total + in_hand_items`, and of the spool
+//! The equations hold for the numbers of one page: `admitted_items_total + resumed_items_total =
+//! spooled_items_total + dropped_items_total + refused_items_total + unreadable_items_total +
+//! held_items + in_hand_items`, and of the spool
 //! `spool_spooled_items_total = delivered + rejected + evicted + corrupt + spool_here_items`.
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use super::{Level, OwnReport, Report, SignalReport};
 /// Every metric: name, help, and how it is read off one signal.
 type PerSignal = (&'static str, &'static str, fn(&SignalReport) -> u64);
 
-const DOOR: [PerSignal; 5] = [
+const DOOR: [PerSignal; 8] = [
     (
         "admitted_items_total",
         "Items let in: well-formed and within limits.",
@@ -32,6 +33,21 @@ const DOOR: [PerSignal; 5] = [
         "refused_items_total",
         "Items given back to their senders.",
         |s| s.refused,
+    ),
+    (
+        "resumed_items_total",
+        "Items that were held before the start.",
+        |s| s.resumed,
+    ),
+    (
+        "unreadable_items_total",
+        "Items that were held and cannot be read any more.",
+        |s| s.unreadable,
+    ),
+    (
+        "held_items",
+        "Durable items that wait for a decision about their traces.",
+        |s| s.held,
     ),
     (
         "in_hand_items",
@@ -77,7 +93,12 @@ const DISK: [PerSignal; 7] = [
 ];
 
 /// Which of the above go up and down.
-const GAUGES: [&str; 3] = ["in_hand_items", "spool_here_items", "processor_off"];
+const GAUGES: [&str; 4] = [
+    "in_hand_items",
+    "held_items",
+    "spool_here_items",
+    "processor_off",
+];
 
 /// Renders the report.
 pub fn metrics(report: &Report) -> String {
@@ -93,6 +114,7 @@ pub fn metrics(report: &Report) -> String {
     for (reason, count) in &report.refused_requests {
         page.sample(name, &[("reason", reason)], count);
     }
+    window(&mut page, report);
     spool(&mut page, report);
     forward(&mut page, report);
     processors(&mut page, report);
@@ -104,6 +126,34 @@ pub fn metrics(report: &Report) -> String {
     };
     page.one("health", "gauge", "0 ok, 1 degraded, 2 failed.", health);
     page.text
+}
+
+fn window(page: &mut Page, report: &Report) {
+    let window = &report.window;
+    for (name, help, value) in [
+        (
+            "window_used_bytes",
+            "Encoded size of the spans that wait for a decision.",
+            window.used_bytes,
+        ),
+        ("window_traces", "Traces that wait.", window.traces),
+    ] {
+        page.one(name, "gauge", help, value);
+    }
+    for (name, help, value) in [
+        (
+            "window_undecided_traces_total",
+            "Traces about which nobody had decided in time.",
+            window.undecided_traces,
+        ),
+        (
+            "window_offered_items_total",
+            "Spans shown to a processor again, because it had forgotten them.",
+            window.offered_items,
+        ),
+    ] {
+        page.one(name, "counter", help, value);
+    }
 }
 
 fn spool(page: &mut Page, report: &Report) {

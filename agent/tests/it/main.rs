@@ -23,5 +23,6 @@ mod processors;
 mod spool_command;
 mod tls;
 mod way;
+mod window;
 #[path = "../../../sdk/plugin-host/tests/it/zoo.rs"]
 mod zoo;

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use petrel_agent::telemetry::Report;
 use prost::Message as _;
 
@@ -89,6 +90,22 @@ impl Process {
             .unwrap();
         let status = response.status().as_u16();
         (status, response.bytes().await.unwrap().to_vec())
+    }
+
+    /// Sends spans; the status, if it answers.
+    pub(crate) async fn post_spans(&self, request: &ExportTraceServiceRequest) -> Option<u16> {
+        let sent = client()
+            .post(format!("{}/v1/traces", self.http))
+            .header("content-type", "application/x-protobuf")
+            .body(request.encode_to_vec())
+            .send()
+            .await;
+        Some(sent.ok()?.status().as_u16())
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(self) {
+        drop(self);
     }
 
     pub(crate) async fn report(&self) -> Report {

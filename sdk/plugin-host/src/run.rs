@@ -40,8 +40,8 @@ pub struct Held {
     pub generation: u64,
 }
 
-impl Outcome {
-    fn settled_at_once((verdict, effects): (Verdict, Effects)) -> Self {
+impl From<(Verdict, Effects)> for Outcome {
+    fn from((verdict, effects): (Verdict, Effects)) -> Self {
         Self {
             verdict,
             held: None,
@@ -49,7 +49,9 @@ impl Outcome {
             effects,
         }
     }
+}
 
+impl Outcome {
     /// For whoever cannot hold anything: what should be held is kept.
     pub(crate) fn unheld(self) -> (Verdict, Effects) {
         let verdict = match (self.verdict, self.held) {
@@ -103,7 +105,7 @@ impl Chain {
                     },
                 }
             }
-            (_, before) => Outcome::settled_at_once(before),
+            (_, before) => before.into(),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use petrel_spool::{SpoolError, Spooled};
+use petrel_spool::{Committed, SpoolError, Spooled};
 use petrel_wire::{Malformed, UnpackError, otlp::response::PartialSuccess};
 
 /// The right to answer with success. There is no way to make one without the proof it stands for.
@@ -18,6 +18,11 @@ pub struct Receipt {
 impl Receipt {
     /// The items would survive a power cut.
     pub fn spooled(_proof: &Spooled) -> Self {
+        Self::whole()
+    }
+
+    /// The items would survive a power cut, and wait for a decision about their traces.
+    pub fn held(_proof: &Committed) -> Self {
         Self::whole()
     }
 
