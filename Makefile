@@ -125,7 +125,7 @@ release: prepare-test $(ENGINE) $(UI_STAMP)
 	$(MAKE) --no-print-directory $(REDACT) CLI=target/release/petrel
 
 bench-plugins: release
-	$(MAKE) --no-print-directory $(GUESTS) CLI=target/release/petrel
+	$(MAKE) --no-print-directory $(GUESTS) target/plugins/tail-sample.wasm CLI=target/release/petrel
 	cargo bench --locked -p petrel-plugin-host
 
 # The OpenTelemetry Collector with what the comparison needs, built from its published modules.

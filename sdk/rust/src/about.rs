@@ -13,6 +13,7 @@ pub struct About {
     fails_closed: bool,
     keeps_state: bool,
     is_random: bool,
+    holds_traces: bool,
 }
 
 /// Name and version from the plugin's `Cargo.toml`.
@@ -34,6 +35,7 @@ impl About {
             fails_closed: false,
             keeps_state: false,
             is_random: false,
+            holds_traces: false,
         }
     }
 
@@ -72,6 +74,14 @@ impl About {
         self
     }
 
+    /// It may hold spans until it has decided about their traces ([`Edits::hold`](crate::Edits::hold)),
+    /// so it keeps state, and has to be the last one of a chain.
+    #[must_use]
+    pub fn holds_traces(mut self) -> Self {
+        self.holds_traces = true;
+        self.keeps_state()
+    }
+
     pub(crate) fn signals_bits(&self) -> u8 {
         self.signals.0
     }
@@ -87,7 +97,11 @@ impl From<About> for Descriptor {
             fail_closed: about.fails_closed,
             stateless: !about.keeps_state,
             deterministic: !about.is_random,
-            extra: Vec::new(),
+            extra: if about.holds_traces {
+                vec![("holds".into(), "traces".into())]
+            } else {
+                Vec::new()
+            },
         }
     }
 }

@@ -40,6 +40,18 @@ pub enum New<'a> {
     Double(f64),
 }
 
+/// What becomes of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Its spans go on.
+    Keep,
+    /// Its spans go on, and say in `sampling.threshold` that they were kept with this threshold, of 56
+    /// bits: they stand for 2^56 / (2^56 - threshold) of their kind.
+    Sampled(u64),
+    /// Its spans are dropped.
+    Drop,
+}
+
 macro_rules! new_from {
     ($($from:ty => $into:ident),* $(,)?) => {$(
         impl<'a> From<$from> for New<'a> {
@@ -229,12 +241,42 @@ impl Edits {
 
     /// The span, log record or data point goes.
     pub fn drop_record(&mut self, batch: &Batch<'_>, row: u32) {
+        self.verdict(batch, row, verdict::DROP);
+    }
+
+    /// The span waits until its trace is decided ([`Edits::decide`]), in this answer or a later one. It
+    /// is acknowledged to its sender all the same. Only for plugins that say
+    /// [`About::holds_traces`](crate::About::holds_traces). A span without a trace id passes.
+    pub fn hold(&mut self, batch: &Batch<'_>, row: u32) {
+        self.verdict(batch, row, verdict::HOLD);
+    }
+
+    /// Decides about a trace: about its spans that are held, and for some minutes about those that
+    /// are still to come, which the plugin does not see any more. The first decision counts.
+    pub fn decide(&mut self, trace: [u8; 16], fate: Fate) {
+        let id = u128::from_be_bytes(trace);
+        let words = [id >> 64, id].map(|word| {
+            let [.., a, b, c, d, e, f, g, h] = word.to_be_bytes();
+            u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        });
+        self.answer.decided.extend(words);
+        self.answer.decided_verdict.push(match fate {
+            Fate::Keep => verdict::KEEP,
+            Fate::Drop => verdict::DROP,
+            Fate::Sampled(threshold) => {
+                self.answer.decided.push(threshold);
+                verdict::SAMPLED
+            }
+        });
+    }
+
+    fn verdict(&mut self, batch: &Batch<'_>, row: u32, given: u8) {
         let verdicts = &mut self.answer.verdicts;
         if verdicts.is_empty() {
             verdicts.resize(batch.rows(Table::RECORD) as usize, verdict::KEEP);
         }
         if let Some(verdict) = verdicts.get_mut(row as usize) {
-            *verdict = verdict::DROP;
+            *verdict = given;
         }
     }
 }

@@ -41,12 +41,15 @@ impl<P: Home> Guest for Component<P> {
 
     fn configure(
         config: Vec<u8>,
-        _: types::Limits,
-        _: Option<Vec<u8>>,
+        limits: types::Limits,
+        state: Option<Vec<u8>>,
     ) -> Result<types::Plan, types::Error> {
         #[cfg(target_arch = "wasm32")]
         std::panic::set_hook(Box::new(|panic| crate::log::error(&panic.to_string())));
-        let configured = configure::<P>(&config)?;
+        let mut configured = configure::<P>(&config, &limits)?;
+        if let Some(state) = state {
+            configured.processor.restore(&state);
+        }
         let plan = configured.plan.asked.clone();
         P::home().set(Some(configured));
         Ok(plan)
@@ -61,21 +64,38 @@ impl<P: Home> Guest for Component<P> {
         })
     }
 
-    fn tick(_: u64) -> Result<types::Edits, types::Error> {
-        Ok(Edits::new().finish())
+    fn tick(now_ns: u64) -> Result<types::Edits, types::Error> {
+        Self::ask(|configured| configured.tick(now_ns))
     }
 
     fn flush(_: u8) -> Result<types::Edits, types::Error> {
-        Ok(Edits::new().finish())
+        Self::ask(Configured::flush)
     }
 
     fn save() -> Vec<u8> {
-        Vec::new()
+        P::home().with_borrow_mut(|configured| {
+            let processor = configured.as_mut().map(|one| &mut one.processor);
+            processor.map(P::save).unwrap_or_default()
+        })
     }
 }
 
-pub(crate) fn configure<P: Processor>(config: &[u8]) -> Result<Configured<P>> {
-    let mut plan = Plan::new(P::about().signals_bits());
+impl<P: Home> Component<P> {
+    fn ask(
+        ask: impl FnOnce(&mut Configured<P>) -> Result<types::Edits>,
+    ) -> Result<types::Edits, types::Error> {
+        P::home().with_borrow_mut(|configured| match configured {
+            Some(configured) => Ok(ask(configured)?),
+            None => Ok(Edits::new().finish()),
+        })
+    }
+}
+
+pub(crate) fn configure<P: Processor>(
+    config: &[u8],
+    limits: &types::Limits,
+) -> Result<Configured<P>> {
+    let mut plan = Plan::new(P::about().signals_bits(), limits);
     let processor = P::configure(parse(config)?, &mut plan)?;
     Ok(Configured { processor, plan })
 }
@@ -85,6 +105,20 @@ impl<P: Processor> Configured<P> {
         let mut edits = Edits::new();
         self.processor
             .process(&Batch::new(batch, &self.plan), &mut edits)?;
+        Ok(edits.finish())
+    }
+}
+
+impl<P: Processor> Configured<P> {
+    pub(crate) fn tick(&mut self, now_ns: u64) -> Result<types::Edits> {
+        let mut edits = Edits::new();
+        self.processor.tick(now_ns, &mut edits)?;
+        Ok(edits.finish())
+    }
+
+    pub(crate) fn flush(&mut self) -> Result<types::Edits> {
+        let mut edits = Edits::new();
+        self.processor.flush(&mut edits)?;
         Ok(edits.finish())
     }
 }

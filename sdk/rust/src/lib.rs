@@ -67,7 +67,7 @@ pub mod testing;
 pub use about::About;
 pub use batch::{Batch, Dictionary};
 pub use column::{Cell, Cells, Code, Column, Text, Value};
-pub use edits::{Edits, New};
+pub use edits::{Edits, Fate, New};
 pub use error::{Error, Result};
 pub use plan::{Plan, Selector, Slot};
 pub use registry::{Field, Kinds, Signals, Table};
@@ -79,8 +79,8 @@ pub mod prelude {
     pub use serde::Deserialize;
 
     pub use crate::{
-        About, Batch, Cell, Edits, Error, Field, Kinds, New, Plan, Processor, Result, Selector,
-        Signals, Slot, Table, Text, Value, about,
+        About, Batch, Cell, Edits, Error, Fate, Field, Kinds, New, Plan, Processor, Result,
+        Selector, Signals, Slot, Table, Text, Value, about,
     };
 }
 
@@ -104,6 +104,31 @@ pub trait Processor: Sized + 'static {
     /// Looks at one batch and says what to change. After an error the batch is treated as the
     /// operator decided with `on_error`.
     fn process(&mut self, batch: &Batch<'_>, edits: &mut Edits) -> Result<()>;
+
+    /// Time has passed, whether or not batches came: see [`Plan::tick_every`]. Of the answer only
+    /// decisions about traces ([`Edits::decide`]) are heard.
+    fn tick(&mut self, now_ns: u64, edits: &mut Edits) -> Result<()> {
+        let (_, _) = (now_ns, edits); // there is nothing to do
+        Ok(())
+    }
+
+    /// The last call before another version takes over, or before the host stops. Of the answer only
+    /// decisions about traces are heard; what is not decided waits for the next instance.
+    fn flush(&mut self, edits: &mut Edits) -> Result<()> {
+        let _ = edits; // there is nothing to do
+        Ok(())
+    }
+
+    /// What the instance after this one has to know, at most [`Plan::state_bytes`]. Nothing says that
+    /// it begins anew; spans that are held are then shown to it again.
+    fn save(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// What an instance before this one saved, perhaps of another version. Called after `configure`.
+    fn restore(&mut self, state: &[u8]) {
+        let _ = state; // begins anew
+    }
 }
 
 /// Makes a component of a type that is a [`Processor`]: `petrel_plugin::export!(MyProcessor);`

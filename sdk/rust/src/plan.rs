@@ -7,6 +7,8 @@ use crate::registry::{Field, Kinds, Signals, Table, access};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub(crate) asked: types::Plan,
+    state_bytes: u64,
+    window_bytes: u64,
 }
 
 /// A selector's place in the plan: the way to its columns.
@@ -24,8 +26,10 @@ impl Slot {
 }
 
 impl Plan {
-    pub(crate) fn new(signals: u8) -> Self {
+    pub(crate) fn new(signals: u8, limits: &types::Limits) -> Self {
         Self {
+            state_bytes: limits.state_bytes,
+            window_bytes: limits.window_bytes,
             asked: types::Plan {
                 signals,
                 selectors: Vec::new(),
@@ -58,6 +62,21 @@ impl Plan {
     /// A hint: batches without any of these attribute keys do not concern the plugin.
     pub fn only_if_key(&mut self, key: &str) {
         self.asked.only_if_key.push(key.into());
+    }
+
+    /// Calls [`Processor::tick`](crate::Processor::tick) so often; a tenth of a second is the least.
+    pub fn tick_every(&mut self, every: std::time::Duration) {
+        self.asked.tick_ms = u32::try_from(every.as_millis()).unwrap_or(u32::MAX);
+    }
+
+    /// The most that [`Processor::save`](crate::Processor::save) may give.
+    pub fn state_bytes(&self) -> u64 {
+        self.state_bytes
+    }
+
+    /// The encoded size of the spans that the host holds for the processor.
+    pub fn window_bytes(&self) -> u64 {
+        self.window_bytes
     }
 
     /// Codes only, no strings: for plugins that leave the looking to kernels ([`crate::accel`]). Not

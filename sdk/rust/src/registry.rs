@@ -168,4 +168,6 @@ pub(crate) mod access {
 pub(crate) mod verdict {
     pub(crate) const KEEP: u8 = 0;
     pub(crate) const DROP: u8 = 1;
+    pub(crate) const HOLD: u8 = 2;
+    pub(crate) const SAMPLED: u8 = 4;
 }

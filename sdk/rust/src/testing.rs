@@ -39,6 +39,7 @@ pub(crate) mod kept;
 pub(crate) mod kernels;
 mod keys;
 mod rows;
+mod window;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -48,6 +49,7 @@ pub use instruments::{Recorded, recorded};
 pub use serde_json::{Value, json};
 
 use crate::Processor;
+use crate::bindings::petrel::plugin::types;
 use crate::error::{Error, Result};
 use crate::guest::{Configured, configure};
 use crate::log::Level;
@@ -58,7 +60,19 @@ pub struct Tested<P> {
     now_ns: u64,
     batches: u64,
     kept: kept::Kept,
+    window: window::Window,
+    ticked_ns: u64,
 }
+
+/// What the model offers.
+const LIMITS: types::Limits = types::Limits {
+    memory_bytes: 32 << 20,
+    call_budget_us: 100_000,
+    max_added_bytes: 1 << 20,
+    max_cell_edits: u32::MAX,
+    state_bytes: 1 << 20,
+    window_bytes: 64 << 20,
+};
 
 /// When a test's batches come, if nothing else is said: the evening of 21 November 2024, UTC.
 const NOW_NS: u64 = 1_732_215_600_000_000_000;
@@ -67,13 +81,15 @@ impl<P: Processor> Tested<P> {
     /// Configures it, as the host does.
     pub fn new(config: Value) -> Result<Self> {
         kernels::begin_configure();
-        let configured = configure::<P>(config.to_string().as_bytes());
+        let configured = configure::<P>(config.to_string().as_bytes(), &LIMITS);
         kernels::end();
         Ok(Self {
             configured: configured?,
             now_ns: NOW_NS,
             batches: 0,
             kept: kept::Kept::new(),
+            window: window::Window::default(),
+            ticked_ns: NOW_NS,
         })
     }
 
@@ -84,6 +100,9 @@ impl<P: Processor> Tested<P> {
 
     /// Runs it over one OTLP/JSON request and gives back what the host would pass on. A request of a
     /// signal that it does not want passes untouched, one that loses everything comes back empty.
+    ///
+    /// What a processor holds, the model holds; what is decided comes out with the request at hand:
+    /// first what its timer decides, if it is due, and last what it decides about the request itself.
     ///
     /// The error is the processor's own, or what the host would say of an answer that it refuses.
     pub fn run(&mut self, request: &Value) -> Result<Value> {
@@ -96,22 +115,75 @@ impl<P: Processor> Tested<P> {
         if plan.signals & rows.signal.0 == 0 {
             return Ok(request.clone());
         }
+        let mut out = self.tick()?;
+        if rows.of(crate::Table::RECORD).is_empty() {
+            return Ok(window::joined(request, out));
+        }
+        let (late, request) = self.window.late(request);
+        out.extend(late);
+        let Some(rows) =
+            rows::Rows::read(&request).filter(|rows| !rows.of(crate::Table::RECORD).is_empty())
+        else {
+            return Ok(window::joined(&request, out));
+        };
         self.batches += 1;
-        let model = columns::Model::project(request, rows, &plan);
+        let model = columns::Model::project(&request, rows, &plan);
         let batch = model.batch(self.batches, self.now_ns);
         kernels::begin_process(&model);
         kept::begin(self.kept.clone(), self.now_ns);
         let answer = self.configured.process(&batch);
         let strings = kernels::end();
-        let kept = kept::end();
-        let after = answer.and_then(|answer| {
-            apply::apply(request, &model, strings, &answer).map_err(Error::bad_input)
-        });
-        instruments::end(after.is_ok());
-        if after.is_ok() {
-            self.kept = kept;
+        let state = kept::end();
+        let applied = answer.and_then(|answer| self.apply(&request, &model, strings, answer));
+        instruments::end(applied.is_ok());
+        let (kept, released) = applied?;
+        self.kept = state;
+        if out.is_empty() && released.is_empty() {
+            return Ok(kept);
         }
-        after
+        out.push(kept);
+        out.extend(released);
+        Ok(window::joined(&request, out))
+    }
+
+    /// Holds what is to be held; what is kept, and what is let out of the window.
+    fn apply(
+        &mut self,
+        request: &Value,
+        model: &columns::Model,
+        strings: columns::Strings,
+        mut answer: types::Edits,
+    ) -> Result<(Value, Vec<Value>)> {
+        let decided = window::take_decisions(&mut answer).map_err(Error::bad_input)?;
+        if let Some(holding) = window::take_holding(&mut answer) {
+            let held = apply::apply(request, model, strings.clone(), &holding);
+            self.window.hold(held.map_err(Error::bad_input)?);
+        }
+        let kept = apply::apply(request, model, strings, &answer).map_err(Error::bad_input)?;
+        Ok((kept, self.window.decide(decided)))
+    }
+
+    /// Calls the timer if it is due by the clock of the test; what it lets out of the window.
+    fn tick(&mut self) -> Result<Vec<Value>> {
+        let every = u64::from(self.configured.plan.asked.tick_ms) * 1_000_000;
+        if every == 0 || self.now_ns < self.ticked_ns + every {
+            return Ok(Vec::new());
+        }
+        self.ticked_ns = self.now_ns;
+        let mut answer = self.configured.tick(self.now_ns)?;
+        let decided = window::take_decisions(&mut answer).map_err(Error::bad_input)?;
+        Ok(self.window.decide(decided))
+    }
+
+    /// Lets another instance take over, with what this one saves, as a reload does.
+    pub fn replace(&mut self, config: Value) -> Result<()> {
+        let state = self.configured.processor.save();
+        let mut next = Self::new(config)?;
+        if !state.is_empty() {
+            next.configured.processor.restore(&state);
+        }
+        self.configured = next.configured;
+        Ok(())
     }
 
     /// The processor itself, to look at its state.

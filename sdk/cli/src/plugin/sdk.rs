@@ -63,7 +63,7 @@ const PYTHON: [(&str, &str); 10] = files![
     "petrel_plugin/registry.py",
 ];
 const WIT: [(&str, &str); 2] = files!["rust": "wit/README.md", "wit/plugin.wit"];
-const RUST: [(&str, &str); 24] = files![
+const RUST: [(&str, &str); 25] = files![
     "rust":
     "README.md",
     "src/about.rs",
@@ -89,6 +89,7 @@ const RUST: [(&str, &str); 24] = files![
     "src/testing/kernels.rs",
     "src/testing/keys.rs",
     "src/testing/rows.rs",
+    "src/testing/window.rs",
 ];
 const MANIFEST: &str = include_str!("../../../rust/Cargo.toml");
 /// Whose values the manifest takes over.

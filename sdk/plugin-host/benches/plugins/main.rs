@@ -74,6 +74,7 @@ fn main() {
     if only.is_some() {
         return;
     }
+    held(&batch, rounds, &line);
     controls(&batch, rounds, &line);
     let (size, rows) = start(measured);
     println!(
@@ -164,6 +165,23 @@ fn cases() -> Vec<(&'static str, Option<f64>, Done, Vec<Step>)> {
             five,
         ),
     ]
+}
+
+/// Tail sampling while nothing is decided: every span is folded into its trace and set aside.
+fn held(batch: &Batch, rounds: u32, line: &dyn Fn(&str, f64, Option<f64>)) {
+    let config = json!({"decision_wait_s": 3600, "errors": false});
+    let configs = [processor((0, ("tail-sample", config)))];
+    let chain = Chain::load(&configs, None, Limits::default())
+        .expect("make bench-plugins builds the guests");
+    let waiting = |batch: &Batch| {
+        let held = chain.run(batch.clone()).held;
+        held.map_or(0, |held| held.batch.items())
+    };
+    assert_eq!(waiting(batch), batch.items(), "every span is held");
+    let cost = per_span(rounds, || {
+        waiting(batch);
+    });
+    line("tail sampling, all held", cost, None);
 }
 
 fn controls(batch: &Batch, rounds: u32, line: &dyn Fn(&str, f64, Option<f64>)) {

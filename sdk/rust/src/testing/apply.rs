@@ -19,11 +19,8 @@ pub(super) fn apply(
     strings: Strings,
     edits: &types::Edits,
 ) -> Result<Value, String> {
-    let unoffered = edits.route.iter().any(|output| *output != 0)
-        || !edits.decided.is_empty()
-        || !edits.decided_verdict.is_empty();
-    if unoffered {
-        return Err("routes and decides are not offered by this version".into());
+    if edits.route.iter().any(|output| *output != 0) {
+        return Err("routes are not offered by this version".into());
     }
     let mut changes = Changes {
         model,
