@@ -1,4 +1,5 @@
-//! What processors count of the data, at the sink: the shipped span-metrics before the shipped sampler.
+//! What processors count of the data, at the sink: the shipped span-metrics before the shipped
+//! samplers.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,13 +22,20 @@ fn shipped(name: &str) -> PathBuf {
 
 /// Counts spans, and then keeps none of them.
 async fn site(script: impl FnMut(&crate::harness::Seen) -> Reply + Send + 'static) -> Site {
+    site_with("sample", script).await
+}
+
+async fn site_with(
+    sampler: &str,
+    script: impl FnMut(&crate::harness::Seen) -> Reply + Send + 'static,
+) -> Site {
     let mut site = Site::with(script).await;
     site.extra = format!(
         "processors:\n\
          \u{20} - {{ name: red, plugin: {}, config: {{ resource: [service.name] }}, limits: {{ call: 30s }} }}\n\
          \u{20} - {{ name: sample, plugin: {}, config: {{ ratio: 0 }}, limits: {{ call: 30s }} }}\n",
         shipped("span-metrics").display(),
-        shipped("sample").display()
+        shipped(sampler).display()
     );
     site
 }
@@ -78,6 +86,21 @@ async fn spans_that_are_sampled_away_are_counted_at_the_sink() {
     .await;
     let report = agent.report();
     assert_eq!(report.signals[0].dropped, 5, "{report:?}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn spans_that_are_held_are_counted_at_the_sink_before_anybody_decides_about_them() {
+    let mut site = site_with("tail-sample", |_| Reply::Echo).await;
+    site.tell_counted = Duration::from_millis(50);
+    let agent = site.agent().await;
+    for _ in 0..5 {
+        assert_eq!(agent.send_span().await, 200);
+    }
+    until("all spans are counted", || calls(&site) == (5.0, 5)).await;
+    let report = agent.report();
+    assert_eq!(report.signals[0].held, 5, "{report:?}");
+    assert_eq!(report.signals[0].spooled_now, 0, "{report:?}");
     agent.stop().await;
 }
 

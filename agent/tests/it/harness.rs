@@ -221,8 +221,8 @@ impl Running {
     /// Both equations hold, at any time.
     pub(crate) fn balance(&self) {
         for s in self.report().signals {
-            let door = s.spooled_now + s.dropped + s.refused + s.in_hand;
-            assert_eq!(s.admitted, door, "{s:?}");
+            let door = s.spooled_now + s.dropped + s.refused + s.held + s.unreadable + s.in_hand;
+            assert_eq!(s.admitted + s.resumed, door, "{s:?}");
             let disk = s.delivered + s.rejected + s.evicted + s.corrupt + s.exported + s.here;
             assert_eq!(s.spooled, disk, "{s:?}");
         }

@@ -5,16 +5,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use petrel_plugin_host::{
     Chain, OwnMetric, OwnValue, PluginLimits, ProcessorConfig, Teller, Verdict,
 };
-use petrel_wire::{Batch, Limits};
+use petrel_wire::{Batch, Limits, Signal};
 use prost::Message as _;
 use tempfile::TempDir;
 
-use crate::guest::{Guest, added, hide, hides_unless};
-use crate::otlp::{contains, secrets};
+use crate::guest::{Guest, added, hide, hides_unless, holder};
+use crate::otlp::{contains, pair, secrets, text};
 
 /// Records 1.5 for each value of `secret`, with the value as the only label.
 #[derive(Clone, Copy)]
@@ -190,6 +192,62 @@ fn a_batch_that_is_refused_further_on_counts_when_it_comes_again() {
     let (_kept, effects) = chain.process_for(batch(&["a"]));
     effects.settle();
     assert_eq!(told(&chain), counted(&[("a", 1.5)]));
+}
+
+/// A span for each value; the first one has no trace, so that nobody can hold it.
+fn spans(values: &[&str]) -> Batch {
+    let spans = values.iter().enumerate().map(|(at, value)| Span {
+        trace_id: if at == 0 { vec![] } else { vec![1; 16] },
+        span_id: vec![1; 8],
+        attributes: vec![pair("secret", text(value))],
+        ..Span::default()
+    });
+    let request = ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            scope_spans: vec![ScopeSpans {
+                spans: spans.collect(),
+                ..ScopeSpans::default()
+            }],
+            ..ResourceSpans::default()
+        }],
+    };
+    let bytes = request.encode_to_vec().into();
+    Batch::from_protobuf(Signal::Traces, bytes, &Limits::default()).unwrap()
+}
+
+#[test]
+fn what_is_held_counts_once_with_the_rest_of_its_batch() {
+    let guests = [
+        ("counts", Counts::default().guest()),
+        ("holder", holder(None, false)),
+    ];
+    let (_dir, chain) = chain(&guests);
+    // The disk did not take what goes on, or what is held: it comes again.
+    drop(chain.run(spans(&["a", "b"])).effects);
+    assert_eq!(told(&chain), []);
+    let outcome = chain.run(spans(&["a", "b"]));
+    let held = outcome.held.unwrap().batch;
+    assert_eq!(held.items(), 1);
+    outcome.effects.settle();
+    assert_eq!(told(&chain), counted(&[("a", 1.5), ("b", 1.5)]));
+    // An instance that has forgotten it is shown it; that is not its coming.
+    assert!(chain.offer(&held).is_some());
+    assert_eq!(told(&chain), []);
+}
+
+#[test]
+fn what_the_holder_cannot_take_counts_when_it_comes_again() {
+    let traps = Guest {
+        fail_closed: true,
+        process: "unreachable".into(),
+        ..holder(None, false)
+    };
+    let (_dir, chain) = chain(&[("counts", Counts::default().guest()), ("holder", traps)]);
+    let outcome = chain.run(spans(&["a", "b"]));
+    let verdict = outcome.verdict;
+    assert!(matches!(verdict, Verdict::Refused { .. }), "{verdict:?}");
+    outcome.effects.settle();
+    assert_eq!(told(&chain), []);
 }
 
 #[test]
