@@ -24,9 +24,9 @@ fn spans(request: &Value) -> usize {
     let groups = groups.map(Vec::as_slice).unwrap_or_default();
     let scopes = groups
         .iter()
-        .flat_map(|group| group["scopeSpans"].as_array().unwrap());
+        .flat_map(|group| group["scopeSpans"].as_array().into_iter().flatten());
     scopes
-        .map(|scope| scope["spans"].as_array().unwrap().len())
+        .map(|scope| scope["spans"].as_array().map_or(0, Vec::len))
         .sum()
 }
 

@@ -5,6 +5,10 @@ use crate::registry::Signals;
 
 /// What a plugin says about itself. Begin with [`about!`](crate::about!).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "questions that have nothing to do with each other"
+)]
 pub struct About {
     name: String,
     version: String,

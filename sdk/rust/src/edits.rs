@@ -255,10 +255,8 @@ impl Edits {
     /// are still to come, which the plugin does not see any more. The first decision counts.
     pub fn decide(&mut self, trace: [u8; 16], fate: Fate) {
         let id = u128::from_be_bytes(trace);
-        let words = [id >> 64, id].map(|word| {
-            let [.., a, b, c, d, e, f, g, h] = word.to_be_bytes();
-            u64::from_be_bytes([a, b, c, d, e, f, g, h])
-        });
+        let words = [id >> 64, id & u128::from(u64::MAX)];
+        let words = words.map(|word| u64::try_from(word).unwrap_or_default());
         self.answer.decided.extend(words);
         self.answer.decided_verdict.push(match fate {
             Fate::Keep => verdict::KEEP,
