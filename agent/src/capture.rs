@@ -240,15 +240,16 @@ fn is_asked_as_loopback(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt as _;
+    use petrel_wire::otlp::fields::put_len;
     use petrel_wire::{Limits, Signal};
 
     use super::*;
 
     fn batch(bytes: usize) -> Batch {
-        // An unknown field of the request: bytes that nobody looks into.
-        let mut request = vec![0x82, 0x7d];
-        petrel_wire::otlp::fields::put_varint(&mut request, bytes as u64);
-        request.resize(request.len() + bytes, 7);
+        // Logs of a resource, of which nothing is told but the URL of its schema.
+        let (mut resource, mut request) = (Vec::new(), Vec::new());
+        put_len(&mut resource, 3, &vec![b'u'; bytes]);
+        put_len(&mut request, 1, &resource);
         Batch::from_protobuf(Signal::Logs, request.into(), &Limits::default()).unwrap()
     }
 

@@ -85,7 +85,7 @@ nonsense: 1
     agent.yaml:4: forward.endpoint: leave out "/v1/traces" at the end: it is added for each signal
     agent.yaml:4: forward.headers.petrel-batch: is set by the agent
     agent.yaml:4: forward.in_flight: "0" is not a number from 1 to 64
-    agent.yaml:5: nonsense: unknown key; known here: admin, dsn, forward, logging, plugins, processors, receivers, spool
+    agent.yaml:5: nonsense: unknown key; known here: admin, dsn, forward, logging, plugins, processors, receivers, spool, window
     "#);
 }
 

@@ -16,15 +16,17 @@ fn post(port: u16) -> anyhow::Result<()> {
     let request = format!(
         r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{{"stringValue":"from {CANARY}"}}}}]}}]}}]}}"#
     );
-    let sent = petrel_tests::http::client()
+    let request = petrel_tests::http::client()
         .post(format!("http://127.0.0.1:{port}/v1/logs"))
         .header("content-type", "application/json")
-        .body(request)
-        .send();
+        .body(request);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let status = runtime.block_on(sent)?.status().as_u16();
+    let status = runtime
+        .block_on(async { request.send().await })?
+        .status()
+        .as_u16();
     anyhow::ensure!(status == 200, "{status}");
     Ok(())
 }

@@ -34,17 +34,18 @@ fn post(port: u16, dsn: &str) -> anyhow::Result<u16> {
         r#"{{"body":{{"stringValue":"hello"}},"attributes":[{{"key":"secret","value":{{"stringValue":"{CANARY}"}}}}]}}"#
     );
     let request = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{record}]}}]}}]}}"#);
-    let client = petrel_tests::http::client();
-    let sent = client
+    let request = petrel_tests::http::client()
         .post(format!("http://127.0.0.1:{port}/v1/logs"))
         .header("content-type", "application/json")
         .header("uptrace-dsn", dsn)
-        .body(request)
-        .send();
+        .body(request);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    Ok(runtime.block_on(sent)?.status().as_u16())
+    Ok(runtime
+        .block_on(async { request.send().await })?
+        .status()
+        .as_u16())
 }
 
 #[test]

@@ -123,6 +123,7 @@ fn a_budget_is_written_kept_and_found_exceeded() {
 fn every_processor_that_we_ship_keeps_its_budget_and_takes_what_nobody_wrote() {
     for plugin in crate::shipped::plugins() {
         let name = plugin.file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(plugin.join("budget.toml").is_file(), "{name} has no budget");
         let component = repository(&format!("target/plugins/{name}.wasm"));
         let component = component.to_str().unwrap();
         let dir = plugin.to_str().unwrap();
