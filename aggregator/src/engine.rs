@@ -16,6 +16,7 @@ mod library;
 mod request;
 mod statement;
 mod supervisor;
+mod unfinished;
 
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
@@ -74,6 +75,13 @@ pub fn run(args: &EngineArgs) -> Result<(), EngineError> {
             source,
         })?;
     let library = library::Library::open(&args.library)?;
+    let forgotten = unfinished::forget(&args.dir);
+    if forgotten > 0 {
+        tracing::warn!(
+            forgotten,
+            "inserts were cut off between their token and their rows; they may come again"
+        );
+    }
     let home = library.boot(&args.dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
