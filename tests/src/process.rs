@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -251,13 +252,24 @@ pub fn artefact(path: &str) -> PathBuf {
     path.canonicalize().expect("an existing path")
 }
 
-/// A loopback port that nobody listens on now.
+/// A loopback port that nobody listens on now, and that this process has not been given before. It lies
+/// below those that the system gives to whoever connects somewhere.
 ///
 /// # Panics
 /// If the machine has no free port.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound address").port()
+    const PORTS: std::ops::Range<u32> = 12_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Processes that run at a time begin at different places.
+    let begin = std::process::id().wrapping_mul(97);
+    let free = PORTS.into_iter().find_map(|_| {
+        let next = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + next % (PORTS.end - PORTS.start);
+        let port = u16::try_from(port).ok()?;
+        let bound = std::net::TcpListener::bind(("127.0.0.1", port));
+        bound.is_ok().then_some(port)
+    });
+    free.expect("a free port")
 }
 
 pub(crate) fn metric(port: u16, name: &str) -> anyhow::Result<f64> {

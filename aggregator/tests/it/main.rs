@@ -23,3 +23,4 @@ mod span_log;
 mod store;
 mod tenancy;
 mod trace_context;
+mod unfinished;

@@ -175,7 +175,7 @@ fn scope() -> Option<InstrumentationScope> {
     })
 }
 
-fn traces(spans: Vec<Span>) -> ExportTraceServiceRequest {
+pub(crate) fn traces(spans: Vec<Span>) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
             resource: resource("till"),
@@ -217,7 +217,7 @@ fn metrics(metrics: Vec<Metric>) -> ExportMetricsServiceRequest {
     }
 }
 
-fn simple_span(number: u64) -> Span {
+pub(crate) fn simple_span(number: u64) -> Span {
     Span {
         trace_id: u128::from(number / 10 + 1).to_be_bytes().to_vec(),
         span_id: (number + 1).to_be_bytes().to_vec(),
