@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use petrel_agent::forward::ForwardTiming;
+use petrel_agent::pipeline::StartError;
 use petrel_agent::telemetry::Level;
 use petrel_agent::{
     Agent, Config, ConfigError, Environment, Surroundings, gaps, reload, shutdown, status, tellings,
 };
-use petrel_agent::{pipeline::StartError, telemetry};
 use petrel_wire::SystemClock;
 use sd_notify::NotifyState;
 
@@ -105,7 +105,7 @@ fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
 
 fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
     let config = load(&file.config)?;
-    telemetry::log_to_stderr(&config.log_level);
+    petrel_log::start(&config.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .max_blocking_threads(BLOCKING_THREADS)

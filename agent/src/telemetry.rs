@@ -1,5 +1,5 @@
 //! What the agent says about itself: one [`Report`] that `/health`, `/metrics`, `/spool` and
-//! `status` are views of, and the log.
+//! `status` are views of.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,6 @@ use petrel_plugin_host::{OwnMetric, OwnValue, PluginState};
 use petrel_spool::Spool;
 use petrel_wire::{Clock, Peer, Signal, UnixNanos};
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
 
 use crate::config::Rate;
 use crate::custody::Books;
@@ -21,17 +20,6 @@ use crate::window::{Window, WindowState};
 mod prometheus;
 
 pub use prometheus::metrics;
-
-/// Logs to standard error, from `level` on. A second call changes nothing.
-pub fn log_to_stderr(level: &str) {
-    let filter = EnvFilter::new(level);
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_target(false);
-    let _already_set = log.try_init();
-}
 
 /// Where the report comes from. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -1,6 +1,5 @@
 //! What the aggregator says about itself: logs on standard error, numbers at `/metrics`.
 
-use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use axum::{
 };
 use petrel_spool::{SignalStats, Spool};
 use petrel_wire::{Clock, Signal};
-use tracing_subscriber::EnvFilter;
 
 use crate::clickhouse::Trouble;
 use crate::config;
@@ -20,24 +18,13 @@ use crate::ingest::{Ingest, header as metric, line};
 use crate::metadata::Metadata;
 use crate::store::Store;
 
-/// Starts logging. `RUST_LOG` wins over `level`; on a terminal lines are for people, elsewhere
-/// they are plain. Does nothing when something has started it already.
+/// Starts logging. `RUST_LOG` wins over `level`.
 pub fn start(level: &str) {
     // What is chatty and not ours speaks from a warning on.
     let ours = format!(
         "warn,petrel_aggregator={level},petrel_plugin_host={level},petrel_receiver={level},petrel_spool={level}"
     );
-    let filter = config::environment("RUST_LOG").unwrap_or(ours);
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let started = if std::io::stderr().is_terminal() {
-        builder.try_init()
-    } else {
-        builder.with_ansi(false).with_target(false).try_init()
-    };
-    drop(started);
+    petrel_log::start(&config::environment("RUST_LOG").unwrap_or(ours));
 }
 
 /// Everything that has numbers or a state.
@@ -120,6 +107,10 @@ fn metrics(watched: &Watched) -> impl IntoResponse + use<> {
     watched.ingest.processors().render(&mut text);
     journal_metrics(&watched.journal, watched.clock.as_ref(), &mut text);
     watched.store.metrics(&mut text);
+    let name = "aggregator_log_lines_left_out_total";
+    let help = "Lines of the log that were counted instead of written, since they were too many";
+    metric(&mut text, name, help, "counter");
+    line(&mut text, format_args!("{name} {}", petrel_log::left_out()));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 

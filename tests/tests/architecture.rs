@@ -63,6 +63,7 @@ fn crates_depend_only_in_the_directions_that_the_architecture_allows() {
             .collect::<BTreeSet<_>>()
     };
     assert_eq!(ours("petrel-wire"), set(&[]));
+    assert_eq!(ours("petrel-log"), set(&["petrel-wire"]));
     assert_eq!(ours("petrel-spool"), set(&["petrel-wire"]));
     assert_eq!(ours("petrel-plugin-host"), set(&["petrel-wire"]));
     assert_eq!(

@@ -125,6 +125,12 @@ pub fn metrics(report: &Report) -> String {
         Level::Failed => 2,
     };
     page.one("health", "gauge", "0 ok, 1 degraded, 2 failed.", health);
+    page.one(
+        "log_lines_left_out_total",
+        "counter",
+        "Lines of the log that were counted instead of written, since they were too many.",
+        petrel_log::left_out(),
+    );
     page.text
 }
 

@@ -24,6 +24,8 @@ use crate::view::{Codes, ColumnView as _, View};
 
 /// Lines that a processor may log in a second, and how long each may be.
 const LOG_LINES: u32 = 10;
+/// What plugins say; limited here, each plugin for itself, so nobody else needs to.
+const GUEST: &str = "petrel_plugin_host::guest";
 const LOG_BYTES: usize = 1 << 10;
 /// Rules that one configuration may have.
 const MAX_SETS: usize = 64;
@@ -107,11 +109,11 @@ impl Shared {
         let (plugin, said) = (&self.name, printable(message));
         let said = batch.map_or(Cow::Borrowed(said.as_str()), |work| work.scrubbed(&said));
         match level {
-            0 | 1 => tracing::trace!(plugin, "{plugin} says: {said}"),
-            2 => tracing::debug!(plugin, "{plugin} says: {said}"),
-            3 => tracing::info!(plugin, "{plugin} says: {said}"),
-            4 => tracing::warn!(plugin, "{plugin} says: {said}"),
-            _ => tracing::error!(plugin, "{plugin} says: {said}"),
+            0 | 1 => tracing::trace!(target: GUEST, plugin, "{plugin} says: {said}"),
+            2 => tracing::debug!(target: GUEST, plugin, "{plugin} says: {said}"),
+            3 => tracing::info!(target: GUEST, plugin, "{plugin} says: {said}"),
+            4 => tracing::warn!(target: GUEST, plugin, "{plugin} says: {said}"),
+            _ => tracing::error!(target: GUEST, plugin, "{plugin} says: {said}"),
         }
     }
 }
