@@ -13,12 +13,13 @@ UI_STAMP := target/stamps/ui-dist
 UI_DEPS  := target/stamps/ui-modules
 UI_FILES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help run test test-sdk torture bench-agent bench-herd bench-ingest bench-outage bench-plugins prepare prepare-test binaries release check-rust check-ui test-rust test-ui clean-data longest
+.PHONY: help run test test-sdk torture bench-agent bench-herd bench-ingest bench-outage bench-plugins versions prepare prepare-test binaries release check-rust check-ui test-rust test-ui clean-data longest
 
 help:
 	@echo 'make run            build everything, start aggregator, agent and a demo application; Ctrl-C stops all'
 	@echo 'make test           everything that must hold before a change lands'
 	@echo 'make torture        the promise under every fault we can name, for half an hour (MINUTES=30 SEED=...)'
+	@echo 'make versions       the same with agents, then aggregators, of another version in it (OLD=<revision> MINUTES=4)'
 	@echo 'make bench-agent    what the agent costs: CPU, memory, bytes on the wire, latency of an answer'
 	@echo 'make bench-herd     ten thousand agents come back at once: fairness, refusals, memory'
 	@echo 'make bench-ingest   what storing costs: CPU of pipeline and engine, bytes on the disk (ITEMS=1000000)'
@@ -104,6 +105,18 @@ torture: release
 	target/release/torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 	$(MAKE) --no-print-directory binaries
 	cargo test --workspace --locked --test it --test spool -- --ignored --nocapture
+
+# The fleet in weather with two versions in it: first every second start of an agent is one of OLD, so
+# that each spool is opened by both in turn, then all aggregators are.
+OTHER := target/other
+versions: release
+	test -n "$(OLD)" || { echo 'say which: make versions OLD=<revision>'; exit 1; }
+	test -d $(OTHER) || git worktree add --detach $(OTHER) $(OLD)
+	mkdir -p $(OTHER)/target && ln -sfn $(CURDIR)/target/engine $(OTHER)/target/engine
+	$(MAKE) --no-print-directory -C $(OTHER) release
+	PETREL_OTHER_AGENTS=$(OTHER)/target/release target/release/torture --minutes $(MINUTES)
+	PETREL_OTHER_AGGREGATORS=$(OTHER)/target/release target/release/torture --minutes $(MINUTES)
+	git worktree remove --force $(OTHER)
 
 bench-agent: release target/peer/otelcol
 	target/release/load agent --peer target/peer/otelcol

@@ -8,10 +8,9 @@ use anyhow::Context as _;
 
 use crate::ledger::Stored;
 use crate::postgres::Postgres;
-use crate::process::{
-    DeathAt, Process, START, artefact, binary, free_port, get, metric, wait_until,
-};
+use crate::process::{DeathAt, Process, START, artefact, free_port, get, metric, wait_until};
 use crate::traffic::{ID, PAYLOAD};
+use crate::versions;
 
 /// A project of an aggregator: number and token.
 #[derive(Clone, Debug)]
@@ -137,7 +136,7 @@ projects:
     }
 
     fn spawn(&self, death: Option<DeathAt>) -> anyhow::Result<Process> {
-        let mut command = Command::new(binary("petrel-aggregator"));
+        let mut command = Command::new(versions::aggregator());
         command
             .args(["serve", "--config"])
             .arg(self.config())
@@ -187,7 +186,7 @@ projects:
 
     /// Rows of a read-only query through the operator's door, cells as text.
     pub fn sql(&self, query: &str) -> anyhow::Result<Vec<Vec<String>>> {
-        let output = Command::new(binary("petrel-aggregator"))
+        let output = Command::new(versions::aggregator())
             .args(["sql", "--format", "TSVRaw", "--config"])
             .arg(self.config())
             .arg(query)

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::process::{
-    DeathAt, Process, START, artefact, binary, free_port, get, metric, wait_until,
-};
+use crate::process::{DeathAt, Process, START, artefact, free_port, get, metric, wait_until};
 use crate::proxy::Proxy;
+use crate::versions;
 
 /// What differs between agents.
 #[derive(Clone, Debug)]
@@ -106,7 +105,7 @@ spool: {{ dir: {spool}, max_bytes: 2GiB, when_full: evict_oldest }}
     }
 
     fn spawn(&self, death: Option<DeathAt>) -> anyhow::Result<Process> {
-        let mut command = Command::new(binary("petrel-agent"));
+        let mut command = Command::new(versions::agent());
         command.args(["run", "--config"]).arg(self.config());
         if let Some(death) = death {
             command = death.around(&command);

@@ -20,3 +20,4 @@ pub mod telemetry;
 pub mod torture;
 pub mod traffic;
 pub mod trouble;
+pub mod versions;
