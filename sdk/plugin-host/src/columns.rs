@@ -95,7 +95,13 @@ impl Column {
     /// A cell of an attribute, whose `KeyValue` is at `place`.
     #[inline]
     pub(crate) fn push_at(&mut self, row: u32, cell: Cell, place: (u32, u32)) {
-        self.push(row, cell);
+        match cell {
+            Cell::Coded(of, code) if of == self.kind => {
+                self.rows.push(row);
+                self.codes.push(code);
+            }
+            _ => self.push(row, cell),
+        }
         self.places.push(place);
     }
 

@@ -26,7 +26,8 @@ pub(crate) struct Dictionary {
 impl Dictionary {
     /// `seed` must not be known to senders. `bytes`: how large the batch is.
     pub(crate) fn new(seed: u64, bytes: usize) -> Self {
-        let slots = (bytes / 64).next_power_of_two().clamp(64, 1 << 14);
+        // Small enough for the nearest cache: half of a look-up is waiting for its slot.
+        let slots = (bytes / 128).next_power_of_two().clamp(64, 1 << 13);
         Self {
             starts: vec![0],
             bytes: Vec::with_capacity(bytes / 4),
@@ -85,7 +86,7 @@ impl Dictionary {
         let code = self.append(value);
         self.slots[at] = (code + 1, tag);
         self.interned += 1;
-        if self.interned * 2 > self.slots.len() {
+        if self.interned * 3 > self.slots.len() * 2 {
             self.grow();
         }
         code

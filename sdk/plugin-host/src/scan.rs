@@ -179,28 +179,30 @@ pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
-    match (one.first_chunk::<8>(), other.first_chunk::<8>()) {
-        (Some(a), Some(b)) if one.len() <= 32 => {
-            // Eight bytes at a time, the last eight overlapping those before.
-            let mut differ = u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b);
-            let mut at = 8;
-            while at + 8 <= one.len() {
-                differ |= word(one, at) ^ word(other, at);
-                at += 8;
-            }
-            let last = one.len() - 8;
-            (differ | (word(one, last) ^ word(other, last))) == 0
-        }
-        (Some(_), _) => one == other,
-        _ => one.iter().zip(other).all(|(a, b)| a == b),
+    // Two words each, of which the second overlaps the first.
+    match one.len() {
+        16..=32 => ends::<16>(one)
+            .zip(ends::<16>(other))
+            .is_some_and(|(a, b)| {
+                let differs =
+                    |a: &[u8; 16], b: &[u8; 16]| u128::from_ne_bytes(*a) ^ u128::from_ne_bytes(*b);
+                (differs(a.0, b.0) | differs(a.1, b.1)) == 0
+            }),
+        8..=15 => ends::<8>(one).zip(ends::<8>(other)).is_some_and(|(a, b)| {
+            let differs =
+                |a: &[u8; 8], b: &[u8; 8]| u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b);
+            (differs(a.0, b.0) | differs(a.1, b.1)) == 0
+        }),
+        0..=7 => one.iter().zip(other).all(|(a, b)| a == b),
+        _ => one == other,
     }
 }
 
+/// Its first and its last `N` bytes.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "a quarter of the walk, measured")]
-fn word(bytes: &[u8], at: usize) -> u64 {
-    let chunk = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>);
-    chunk.map_or(0, |chunk| u64::from_ne_bytes(*chunk))
+fn ends<const N: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+    bytes.first_chunk().zip(bytes.last_chunk())
 }
 
 /// Appends a varint, most of which have one byte here.
