@@ -10,6 +10,9 @@ use crate::bindings::petrel::plugin::types::Blob;
 use crate::registry::code;
 use crate::scan::same;
 
+/// Slots that a table begins with at most.
+const MOST_EXPECTED: usize = 1 << 16;
+
 /// Strings back to back, found by content.
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary {
@@ -24,10 +27,11 @@ pub(crate) struct Dictionary {
 }
 
 impl Dictionary {
-    /// `seed` must not be known to senders. `bytes`: how large the batch is.
-    pub(crate) fn new(seed: u64, bytes: usize) -> Self {
-        // Small enough for the nearest cache: half of a look-up is waiting for its slot.
-        let slots = (bytes / 128).next_power_of_two().clamp(64, 1 << 13);
+    /// `seed` must not be known to senders. `bytes`: how large the batch is; `strings`: how many are
+    /// expected, which costs time if it is too low and cache if it is too high.
+    pub(crate) fn new(seed: u64, bytes: usize, strings: usize) -> Self {
+        let slots = (strings * 3 / 2 + 1).next_power_of_two();
+        let slots = slots.clamp(64, MOST_EXPECTED);
         Self {
             starts: vec![0],
             bytes: Vec::with_capacity(bytes / 4),
@@ -40,6 +44,11 @@ impl Dictionary {
     /// How many strings there are.
     pub(crate) fn len(&self) -> usize {
         self.starts.len().saturating_sub(1)
+    }
+
+    /// How many of them the table knows.
+    pub(crate) fn interned(&self) -> usize {
+        self.interned
     }
 
     /// All strings, back to back.
@@ -145,7 +154,7 @@ mod tests {
 
     #[test]
     fn equal_strings_share_a_code_and_others_do_not() {
-        let mut dictionary = Dictionary::new(7, 0);
+        let mut dictionary = Dictionary::new(7, 0, 0);
         let codes: Vec<_> = (0..10_000)
             .map(|n| dictionary.intern(format!("value {}", n % 1_000).as_bytes()))
             .collect();
@@ -160,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_was_appended_can_be_forgotten() {
-        let mut dictionary = Dictionary::new(7, 0);
+        let mut dictionary = Dictionary::new(7, 0, 0);
         let first = dictionary.intern(b"first");
         dictionary.append(b"second");
         dictionary.truncate(1);

@@ -49,7 +49,7 @@ pub(crate) fn project(batch: &Batch, readers: &Readers, seed: u64) -> Result<She
         keys: Default::default(),
         columns: Vec::new(),
         field_columns: vec![code::NULL; readers.fields],
-        dictionary: Dictionary::new(seed, bytes.len()),
+        dictionary: Dictionary::new(seed, bytes.len(), readers.strings(bytes.len())),
         json: String::new(),
         most_attributes: 0,
         items: (batch.items() as usize).min(MOST_ROOM),
@@ -60,6 +60,7 @@ pub(crate) fn project(batch: &Batch, readers: &Readers, seed: u64) -> Result<She
             projector.message(&readers.walk, part, 0, NO_FRAME)?;
         }
     }
+    readers.met(projector.dictionary.interned(), bytes.len());
     let Projector {
         frames,
         rows,

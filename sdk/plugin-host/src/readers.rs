@@ -1,6 +1,7 @@
 //! The plugins of a chain that take one signal, and the one walk that serves them all.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use petrel_wire::Signal;
@@ -25,6 +26,8 @@ pub(crate) struct Readers {
     /// How many built-in fields are read.
     pub(crate) fields: usize,
     known: RwLock<[KnownKeys; TABLES]>,
+    /// Bytes of a batch for each distinct string in it, in the newest; 0 before the first.
+    bytes_per_string: AtomicUsize,
 }
 
 /// By key, who wants to see it.
@@ -132,7 +135,22 @@ impl Readers {
             walk,
             fields: fields.len(),
             known: RwLock::default(),
+            bytes_per_string: AtomicUsize::new(0),
         })
+    }
+
+    /// How many distinct strings a batch of so many bytes may have, if it is like the one before.
+    pub(crate) fn strings(&self, bytes: usize) -> usize {
+        let each = self.bytes_per_string.load(Relaxed);
+        bytes.checked_div(each).unwrap_or(bytes / 256)
+    }
+
+    /// Remembers how many distinct strings a batch had.
+    pub(crate) fn met(&self, strings: usize, bytes: usize) {
+        // Few are no rule.
+        if let Some(each) = bytes.checked_div(strings).filter(|_| strings >= 64) {
+            self.bytes_per_string.store(each.max(1), Relaxed);
+        }
     }
 
     /// Whether one plugin alone sees what is read.

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     fn check(message: &str, strings: &[&str], want: &str) {
-        let mut dictionary = Dictionary::new(7, 0);
+        let mut dictionary = Dictionary::new(7, 0, 0);
         for text in strings {
             dictionary.intern(text.as_bytes());
         }
