@@ -5,11 +5,13 @@
 //! ever, a piece is noted before it is built and ticked off after. One that was never ticked off in
 //! three lives is built entry by entry, and an entry that ends one more life is set aside.
 //!
-//! The notes need no fsync: what they are for leaves the file system alone. A piece that was built
-//! once is never suspected again; it may have been inserted in part, under tokens that belong to
-//! these very entries.
+//! A piece that was built once is never suspected again; it may have been inserted in part, under
+//! tokens that belong to these very entries. And one that was suspected once is suspected for ever,
+//! since its entries may have been inserted one by one. Only that is flushed to the disk: what notes
+//! count leaves the file system alone, and a power cut, which could take back the note that a piece
+//! was built, ends a life by itself. So lives count only if they ended on one boot of the machine.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,10 +22,15 @@ use super::pieces::Piece;
 const LIVES: u32 = 3;
 /// The note of a piece that was built.
 const BUILT: &str = "built";
+/// Another one each time the machine starts (random(4)).
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The notes. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Deaths(Arc<PathBuf>);
+pub(super) struct Deaths {
+    dir: Arc<PathBuf>,
+    boot: Arc<str>,
+}
 
 /// What is to be done with a piece.
 #[derive(Debug)]
@@ -53,7 +60,16 @@ impl Drop for Tick {
 impl Deaths {
     /// Notes in a directory of their own, made when it is needed.
     pub(super) fn noted_in(dir: PathBuf) -> Self {
-        Self(Arc::new(dir))
+        // Where nobody can tell, all lives are of one boot.
+        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        Self::on_boot(dir, boot.trim())
+    }
+
+    fn on_boot(dir: PathBuf, boot: &str) -> Self {
+        Self {
+            dir: Arc::new(dir),
+            boot: boot.into(),
+        }
     }
 
     /// Notes that a piece is about to be built, if that is what should be done. An entry of a suspect
@@ -67,21 +83,34 @@ impl Deaths {
         if note == BUILT {
             return Verdict::Build(tick());
         }
-        let before = if of_a_suspect { LIVES - 1 } else { 0 };
-        let ended = note.trim().parse().unwrap_or(before);
-        if ended >= LIVES {
+        let ended = self.ended(&note);
+        if let Some(ended) = ended.filter(|ended| *ended >= LIVES) {
+            // Once: while a note is written it can be lost.
+            if note.contains(' ') {
+                self.write(piece, &ended.to_string());
+                self.flush(piece);
+            }
             return match piece.range.len() {
                 1 => Verdict::Deadly,
                 _ => Verdict::Suspect,
             };
         }
-        self.write(piece, &(ended + 1).to_string());
+        let before = if of_a_suspect { LIVES - 1 } else { 0 };
+        let lives = ended.unwrap_or(before) + 1;
+        self.write(piece, &format!("{lives} {}", self.boot));
         Verdict::Build(tick())
+    }
+
+    /// How many lives a note counts that ended on this boot, or enough of them on any.
+    fn ended(&self, note: &str) -> Option<u32> {
+        let (lives, boot) = note.split_once(' ').unwrap_or((note, ""));
+        let lives = lives.trim().parse().ok()?;
+        (lives >= LIVES && boot.is_empty() || boot == &*self.boot).then_some(lives)
     }
 
     /// All of the cut is stored.
     pub(super) fn forget(&self, cut: u64) {
-        let Ok(notes) = fs::read_dir(&*self.0) else {
+        let Ok(notes) = fs::read_dir(&*self.dir) else {
             return;
         };
         let prefix = format!("{cut}-");
@@ -95,20 +124,30 @@ impl Deaths {
 
     fn note(&self, piece: &Piece) -> PathBuf {
         let (cut, range) = (piece.cut, &piece.range);
-        self.0.join(format!("{cut}-{}-{}", range.start, range.end))
+        self.dir
+            .join(format!("{cut}-{}-{}", range.start, range.end))
     }
 
     fn write(&self, piece: &Piece, note: &str) {
         let path = self.note(piece);
         let written = match fs::write(&path, note) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(&*self.0).and_then(|()| fs::write(&path, note))
+                fs::create_dir_all(&*self.dir).and_then(|()| fs::write(&path, note))
             }
             written => written,
         };
         // On a full disk there are worse things than a death that is not counted.
         if let Err(error) = written {
             tracing::debug!(%error, file = %path.display(), "cannot note what is being built");
+        }
+    }
+
+    fn flush(&self, piece: &Piece) {
+        let file = File::open(self.note(piece)).and_then(|file| file.sync_all());
+        let flushed = file.and_then(|()| File::open(&*self.dir)?.sync_all());
+        if let Err(error) = flushed {
+            let file = self.note(piece);
+            tracing::warn!(%error, file = %file.display(), "cannot keep that a batch is suspected");
         }
     }
 }
@@ -143,7 +182,11 @@ mod tests {
             })
             .collect();
         let piece = pieces(7, &entries).remove(0);
-        (Deaths::noted_in(dir.path().join("building")), piece, dir)
+        (
+            Deaths::on_boot(dir.path().join("building"), "a"),
+            piece,
+            dir,
+        )
     }
 
     /// What a life does with it that ends there if it builds.
@@ -196,6 +239,19 @@ mod tests {
             assert!(panicked.is_err());
         }
         assert_eq!(die_over(&deaths, &piece, false), "dies");
+    }
+
+    #[test]
+    fn lives_that_ended_with_a_boot_do_not_count_and_a_suspicion_outlives_it() {
+        let (deaths, piece, dir) = cut_of(2);
+        let on = |boot| Deaths::on_boot(dir.path().join("building"), boot);
+        // A power cut may have taken back the note that it was built.
+        for boot in ["a", "a", "b", "c", "c", "d", "d", "d"] {
+            assert_eq!(die_over(&on(boot), &piece, false), "dies", "{boot}");
+        }
+        assert_eq!(die_over(&on("d"), &piece, false), "suspects");
+        assert_eq!(die_over(&on("e"), &piece, false), "suspects");
+        assert_eq!(die_over(&deaths, &piece, false), "suspects");
     }
 
     #[test]
