@@ -162,6 +162,67 @@ func (b *Batch) Get(slot Slot, row uint32) (Cell, bool) {
 	return Cell{}, false
 }
 
+// PerRecord calls yield with each record that has a value for a selector, and the first one that it has:
+// for record, cell := range batch.PerRecord(slot). What a resource, a scope or a metric has, all of its
+// records have.
+func (b *Batch) PerRecord(slot Slot) func(yield func(record uint32, cell Cell) bool) {
+	table := b.plan.selectors[slot].table
+	if table == Event || table == Link || table == Exemplar {
+		panic("of events, links and exemplars a record may have many; range over Cells")
+	}
+	return func(yield func(uint32, Cell) bool) {
+		// Where in cells a row's value is, counted from one.
+		places := make([]uint32, b.Rows(table))
+		var cells []Cell
+		for cell := range b.Cells(slot) {
+			if places[cell.Row] == 0 {
+				cells = append(cells, cell)
+				places[cell.Row] = uint32(len(cells))
+			}
+		}
+		for record := range b.Rows(Record) {
+			row, ok := b.above(table, record)
+			if ok && places[row] > 0 && !yield(record, cells[places[row]-1]) {
+				return
+			}
+		}
+	}
+}
+
+// above is the row of table that a record belongs to.
+func (b *Batch) above(table Table, record uint32) (uint32, bool) {
+	switch table {
+	case Record:
+		return record, true
+	case Resource:
+		return b.ResourceOf(record)
+	}
+	row, ok := b.Parent(Record, record)
+	if ok && table == Scope && b.Signal == Metrics {
+		row, ok = b.Parent(Metric, row)
+	}
+	return row, ok
+}
+
+// Numbers are the numbers of a selector, one for each record; NaN where a record has none.
+func (b *Batch) Numbers(slot Slot) []float64 {
+	numbers := make([]float64, b.Rows(Record))
+	for record := range numbers {
+		numbers[record] = math.NaN()
+	}
+	for record, cell := range b.PerRecord(slot) {
+		switch cell.Kind {
+		case Int:
+			numbers[record] = float64(cell.Int())
+		case Uint, Timestamp:
+			numbers[record] = float64(cell.Uint())
+		case Double:
+			numbers[record] = cell.Double()
+		}
+	}
+	return numbers
+}
+
 // Codes are the distinct strings of a selector.
 func (b *Batch) Codes(slot Slot) []Code {
 	seen := make([]uint64, len(b.ends)/64+1)

@@ -17,6 +17,9 @@ type Edits struct {
 	cellKind []uint8
 	cellWord []uint64
 	verdicts []uint8
+
+	decided        []uint64
+	decidedVerdict []uint8
 }
 
 // Value is what a cell can be given: OfString, OfInt and so on make one.
@@ -116,9 +119,11 @@ func (e *Edits) push(slot Slot, key Code, row uint32, value Value) {
 }
 
 // DropRecord drops the span, log record or data point.
-func (e *Edits) DropRecord(b *Batch, row uint32) {
+func (e *Edits) DropRecord(b *Batch, row uint32) { e.verdict(b, row, drop) }
+
+func (e *Edits) verdict(b *Batch, row uint32, given uint8) {
 	if e.verdicts == nil {
 		e.verdicts = make([]uint8, b.Rows(Record))
 	}
-	e.verdicts[row] = 1
+	e.verdicts[row] = given
 }

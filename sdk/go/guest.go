@@ -51,6 +51,8 @@ type rawDescriptor struct {
 	extra                              abi.List
 }
 
+type rawPair struct{ key, value abi.List }
+
 type rawTable struct {
 	table  uint8
 	rows   uint32
@@ -68,6 +70,10 @@ type rawColumn struct {
 func describe() unsafe.Pointer {
 	defer abi.Done()()
 	about := exported.about
+	var extra []rawPair
+	if about.HoldsTraces {
+		extra = []rawPair{{abi.Text("holds"), abi.Text("traces")}}
+	}
 	return abi.Kept(&rawDescriptor{
 		name:        abi.Text(about.Name),
 		version:     abi.Text(about.Version),
@@ -76,17 +82,22 @@ func describe() unsafe.Pointer {
 		failClosed:  about.FailsClosed,
 		stateless:   !about.KeepsState,
 		determinate: !about.IsRandom,
+		extra:       abi.Of(extra),
 	})
 }
 
 //go:wasmexport petrel:plugin/processor@0.1.0#configure
 func configure(
 	config unsafe.Pointer, configLen uint32,
-	_ uint64, _, _, _ uint32, _, _ uint64,
-	_ uint32, _ unsafe.Pointer, _ uint32,
+	_ uint64, _, _, _ uint32, stateBytes, windowBytes uint64,
+	hasState uint32, state unsafe.Pointer, stateLen uint32,
 ) unsafe.Pointer {
 	defer abi.Done()()
-	plan, err := exported.configured(unsafe.Slice((*byte)(config), configLen))
+	given := given{stateBytes: stateBytes, windowBytes: windowBytes}
+	if hasState != 0 {
+		given.state = append([]byte{}, unsafe.Slice((*byte)(state), stateLen)...)
+	}
+	plan, err := exported.configured(unsafe.Slice((*byte)(config), configLen), given)
 	if err != nil {
 		return abi.Failed(configurationError, err)
 	}
@@ -98,6 +109,7 @@ func configure(
 		signals:   uint8(plan.signals),
 		selectors: abi.Of(selectors),
 		wantDict:  !plan.blind,
+		tickMs:    plan.tickMs,
 	}})
 }
 
@@ -132,14 +144,13 @@ func process(
 			present: abi.Slice[uint64](c.present),
 		}
 	}
-	edits, err := exported.process(batch)
+	return answer(exported.process(batch))
+}
+
+func answer(e *Edits, err error) unsafe.Pointer {
 	if err != nil {
 		return abi.Failed(internalError, err)
 	}
-	return answer(edits)
-}
-
-func answer(e *Edits) unsafe.Pointer {
 	return abi.Kept(&abi.Result[rawEdits]{Value: rawEdits{
 		verdicts:   abi.Of(e.verdicts),
 		addedEnds:  abi.Of(e.ends),
@@ -152,23 +163,27 @@ func answer(e *Edits) unsafe.Pointer {
 		cellRow:    abi.Of(e.cellRow),
 		cellKind:   abi.Of(e.cellKind),
 		cellWord:   abi.Of(e.cellWord),
+
+		decided:        abi.Of(e.decided),
+		decidedVerdict: abi.Of(e.decidedVerdict),
 	}})
 }
 
 //go:wasmexport petrel:plugin/processor@0.1.0#tick
-func tick(uint64) unsafe.Pointer {
+func tick(nowNs uint64) unsafe.Pointer {
 	defer abi.Done()()
-	return answer(&Edits{})
+	return answer(exported.tick(nowNs))
 }
 
 //go:wasmexport petrel:plugin/processor@0.1.0#flush
 func flush(uint32) unsafe.Pointer {
 	defer abi.Done()()
-	return answer(&Edits{})
+	return answer(exported.flush())
 }
 
 //go:wasmexport petrel:plugin/processor@0.1.0#save
 func save() unsafe.Pointer {
 	defer abi.Done()()
-	return abi.Kept(&abi.List{})
+	state := abi.Of(exported.save())
+	return abi.Kept(&state)
 }

@@ -17,6 +17,30 @@ type Processor interface {
 	Process(batch *Batch, edits *Edits) error
 }
 
+// What a Processor may have beside Process. A line like `var _ petrel.Ticker = (*mine)(nil)` has the
+// compiler look whether it does.
+type (
+	// Ticker is called as often as Plan.TickEvery says, whether or not batches come. Of its answer, as
+	// of Flush's, only decisions about traces are heard.
+	Ticker interface {
+		Tick(nowNs uint64, edits *Edits) error
+	}
+	// Flusher is called before another version takes over, and before the host stops.
+	Flusher interface {
+		Flush(edits *Edits) error
+	}
+	// Saver gives what the instance after this one has to know, at most Plan.StateBytes. Nothing says
+	// that it begins anew; spans that are held are then shown to it again.
+	Saver interface {
+		Save() []byte
+	}
+	// Restorer gets what an instance before this one saved, perhaps of another version. It is called
+	// after configure, and only if there is something.
+	Restorer interface {
+		Restore(state []byte)
+	}
+)
+
 // About is what a plugin says of itself.
 type About struct {
 	Name, Version string
@@ -30,6 +54,9 @@ type About struct {
 	KeepsState bool
 	// IsRandom: the same batch may be answered in different ways.
 	IsRandom bool
+	// HoldsTraces: it may hold spans until it has decided about their traces (Edits.Hold). So it keeps
+	// state, and has to be the last one of a chain.
+	HoldsTraces bool
 }
 
 // Export makes this program the plugin `about`. `configure` gets what an operator writes under
@@ -38,6 +65,7 @@ func Export[Config any](about About, configure func(config Config, plan *Plan) (
 	if about.Signals == 0 {
 		about.Signals = All
 	}
+	about.KeepsState = about.KeepsState || about.HoldsTraces
 	exported = plugin{about: about, configure: func(text []byte, plan *Plan) (Processor, error) {
 		var config Config
 		if text = bytes.TrimSpace(text); len(text) > 0 {
@@ -61,12 +89,25 @@ type plugin struct {
 // exported is the plugin of this program.
 var exported plugin
 
-func (p *plugin) configured(config []byte) (*Plan, error) {
+// given is what the host tells a new instance beside its configuration.
+type given struct {
+	stateBytes, windowBytes uint64
+	// Of the instance before it; nil = none.
+	state []byte
+}
+
+func (p *plugin) configured(config []byte, given given) (*Plan, error) {
 	if p.configure == nil {
 		return nil, fmt.Errorf("the plugin's init does not call petrel.Export")
 	}
-	plan := &Plan{signals: p.about.Signals}
-	processor, err := guarded(func() (Processor, error) { return p.configure(config, plan) })
+	plan := &Plan{signals: p.about.Signals, stateBytes: given.stateBytes, windowBytes: given.windowBytes}
+	processor, err := guarded(func() (Processor, error) {
+		processor, err := p.configure(config, plan)
+		if restorer, ok := processor.(Restorer); ok && err == nil && given.state != nil {
+			restorer.Restore(given.state)
+		}
+		return processor, err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -76,9 +117,38 @@ func (p *plugin) configured(config []byte) (*Plan, error) {
 
 func (p *plugin) process(batch *Batch) (*Edits, error) {
 	batch.plan = p.plan
+	return asked(func(edits *Edits) error { return p.processor.Process(batch, edits) })
+}
+
+func (p *plugin) tick(nowNs uint64) (*Edits, error) {
+	return asked(func(edits *Edits) error {
+		if ticker, ok := p.processor.(Ticker); ok {
+			return ticker.Tick(nowNs, edits)
+		}
+		return nil
+	})
+}
+
+func (p *plugin) flush() (*Edits, error) {
+	return asked(func(edits *Edits) error {
+		if flusher, ok := p.processor.(Flusher); ok {
+			return flusher.Flush(edits)
+		}
+		return nil
+	})
+}
+
+func (p *plugin) save() []byte {
+	if saver, ok := p.processor.(Saver); ok {
+		return saver.Save()
+	}
+	return nil
+}
+
+func asked(ask func(edits *Edits) error) (*Edits, error) {
 	return guarded(func() (*Edits, error) {
 		edits := &Edits{}
-		return edits, p.processor.Process(batch, edits)
+		return edits, ask(edits)
 	})
 }
 

@@ -1,5 +1,10 @@
 package petrel
 
+import (
+	"math"
+	"time"
+)
+
 // Slot is a selector's number: the way to what it selected.
 type Slot uint16
 
@@ -34,6 +39,9 @@ type Plan struct {
 	signals   Signals
 	selectors []selector
 	blind     bool
+	tickMs    uint32
+
+	stateBytes, windowBytes uint64
 }
 
 // Attributes selects attributes by key: exact, prefix*, *suffix, *part* or *; alternatives with |.
@@ -63,3 +71,14 @@ func (p *Plan) Signals(signals Signals) { p.signals = signals }
 // WithoutStrings asks for codes only, for plugins that leave the looking to kernels: no telemetry
 // enters the plugin.
 func (p *Plan) WithoutStrings() { p.blind = true }
+
+// TickEvery has the plugin called so often, if it is a Ticker; a tenth of a second is the least.
+func (p *Plan) TickEvery(every time.Duration) {
+	p.tickMs = uint32(min(max(every.Milliseconds(), 0), math.MaxUint32))
+}
+
+// StateBytes is the most that a Saver may give.
+func (p *Plan) StateBytes() uint64 { return p.stateBytes }
+
+// WindowBytes is the encoded size of the spans that the host holds for the plugin.
+func (p *Plan) WindowBytes() uint64 { return p.windowBytes }

@@ -101,3 +101,11 @@ const (
 	// added is the code of the first string that an edit adds.
 	added = 0x80000000
 )
+
+// Verdicts on records, and on traces.
+const (
+	keep    = 0
+	drop    = 1
+	hold    = 2
+	sampled = 4
+)

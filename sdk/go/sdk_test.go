@@ -35,10 +35,10 @@ func TestAPluginSaysWhatItWants(t *testing.T) {
 		plan.Attributes(Record, c.Key, Seeing(Unseen), Write, Delete)
 		return nil, nil
 	})
-	plan, err := exported.configured([]byte(` {"Key": "a|b*"} `))
+	plan, err := exported.configured([]byte(` {"Key": "a|b*"} `), given{})
 	same(t, err, nil)
 	same(t, plan, &Plan{signals: Logs, selectors: []selector{{table: Record, key: "a|b*", access: 10}}})
-	_, err = exported.configured([]byte(`{"Kye": "a"}`))
+	_, err = exported.configured([]byte(`{"Kye": "a"}`), given{})
 	if err == nil || !strings.Contains(err.Error(), `unknown field "Kye"`) {
 		t.Fatal(err)
 	}

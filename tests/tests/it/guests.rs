@@ -49,7 +49,8 @@ fn a_newcomer_with_go_gets_there_with_nothing_but_go() -> anyhow::Result<()> {
     let newcomer = Newcomer::follow("sdk/go/README.md")?;
     newcomer.wrote("go", "main.go")?;
     newcomer.heard(&["read+write   record     attributes greeting"])?;
-    newcomer.runs_it()
+    newcomer.runs_it()?;
+    newcomer.goes_on("go", "sdk/go/example", ".")
 }
 
 #[test]
@@ -87,6 +88,8 @@ impl Newcomer {
             }
         }
         newcomer.heard(&["ok     first\n1 case\n", " -> ", "\"HELLO\""])?;
+        // What a plugin does not use, no operator is asked for.
+        newcomer.heard(&["may use      nothing\n"])?;
         Ok(newcomer)
     }
 
@@ -116,12 +119,49 @@ impl Newcomer {
         Ok(out.into_owned())
     }
 
-    /// The code that the README shows is the code that was made.
+    /// Writes the README's second processor, of the files in `example`, into `sources`. It counts, keeps
+    /// state from batch to batch, and holds spans until it has decided about their traces.
+    fn goes_on(&self, language: &str, example: &str, sources: &str) -> anyhow::Result<()> {
+        let plugin = self.plugin();
+        let mut written = Vec::new();
+        for entry in fs::read_dir(repository(example))? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                written.push(fs::read_to_string(entry.path())?);
+                fs::copy(entry.path(), plugin.join(sources).join(entry.file_name()))?;
+            }
+        }
+        let shown = blocks(&self.readme, language).split_off(1);
+        anyhow::ensure!(!shown.is_empty(), "the README shows one processor only");
+        for block in shown {
+            let is_it = written.iter().any(|code| code.ends_with(&block));
+            anyhow::ensure!(is_it, "{example} is not what the README shows:\n{block}");
+        }
+        let case = plugin.join("cases/lookout");
+        fs::create_dir(&case)?;
+        for entry in fs::read_dir(repository("tests/tests/it/lookout"))? {
+            let entry = entry?;
+            fs::copy(entry.path(), case.join(entry.file_name()))?;
+        }
+        let config = fs::read_to_string(case.join("config.json"))?;
+        fs::remove_dir_all(plugin.join("cases/first"))?;
+        let said = self.types("petrel plugin test")?;
+        anyhow::ensure!(said == "ok     lookout\n1 case\n", "{said}");
+        let papers = format!("petrel plugin inspect dist/shout.wasm --config '{config}'");
+        let papers = self.types(&papers)?;
+        let granted = "may use      metrics (counts of its own, with labels from what it reads), state (up to \
+                       1 MiB that survives restarts)\n";
+        anyhow::ensure!(papers.contains(granted), "{papers}");
+        Ok(())
+    }
+
+    /// The code that the README shows first is the code that was made.
     fn wrote(&self, language: &str, file: &str) -> anyhow::Result<()> {
         let code = fs::read_to_string(self.plugin().join(file))?;
-        let shown = blocks(&self.readme, language).concat();
+        let shown = blocks(&self.readme, language);
+        let shown = shown.first().context("the README shows no processor")?;
         anyhow::ensure!(
-            !shown.is_empty() && code.ends_with(&shown),
+            code.ends_with(shown),
             "the README shows another processor:\n{shown}"
         );
         Ok(())

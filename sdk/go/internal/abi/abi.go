@@ -85,3 +85,8 @@ func Slice[T any](list List) []T {
 	}
 	return unsafe.Slice((*T)(unsafe.Add(unsafe.Pointer(nil), list.address)), list.length)
 }
+
+// Passed is a list as an argument: its address and its length.
+func Passed[T any](items []T) (unsafe.Pointer, uint32) {
+	return unsafe.Pointer(unsafe.SliceData(items)), uint32(len(items))
+}
