@@ -83,7 +83,7 @@ test-ui: $(UI_STAMP)
 
 # The SDKs of other languages without a host; what they do in one is in tests/tests/it/guests.rs.
 test-sdk: $(UI_DEPS) | target/stamps/prepared-test
-	cd sdk/javascript && node --test test/*.test.js
+	cd sdk/javascript && node --import petrel-plugin/testing --test test/*.test.js
 	$(UI)/node_modules/.bin/tsc --project sdk/javascript/test
 	cd sdk/go && test -z "$$(gofmt -l .)" && go vet ./... && go test ./...
 	cd sdk/python && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover test

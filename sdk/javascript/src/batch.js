@@ -25,6 +25,11 @@ export class Batch {
     return this.#batch.nowNs
   }
 
+  /** Fresh for each batch, a bigint. */
+  get seed() {
+    return this.#batch.seed
+  }
+
   /** Rows of a table. */
   rows(table) {
     return this.#table(table)?.rows ?? 0
@@ -61,6 +66,67 @@ export class Batch {
     return text
   }
 
+  /**
+   * What each record has for a selector: its first value, or `undefined`. What a resource, a scope or a
+   * metric has, all of its records have.
+   */
+  values(slot) {
+    return this.#perRecord(slot, (column, index) => this.#value(column, index).value)
+  }
+
+  /** As `values`, for labels of metrics: strings as their codes, whole numbers and truth values as text. */
+  labels(slot) {
+    return this.#perRecord(slot, (column, index) => {
+      const of = column.kind === kind.MIXED ? column.kinds[index] : column.kind
+      if (of === kind.STRING) return column.kind === kind.MIXED ? Number(column.words[index]) : column.codes[index]
+      if (of !== kind.INT && of !== kind.UINT && of !== kind.BOOL) return undefined
+      return String(this.#value(column, index).value)
+    })
+  }
+
+  /** As `values`, for values of metrics: numbers times `factor`, `NaN` where there is none. */
+  numbers(slot, factor = 1) {
+    const numbers = this.#perRecord(slot, (column, index) => {
+      const { kind: of, value } = this.#value(column, index)
+      const isNumber = of === kind.INT || of === kind.UINT || of === kind.TIME || of === kind.DOUBLE
+      return isNumber ? Number(value) * factor : undefined
+    })
+    return Float64Array.from(numbers, (number) => number ?? NaN)
+  }
+
+  #perRecord(slot, read) {
+    const table = this.#plan.table(slot)
+    // No holes: map and forEach would pass over them.
+    const own = new Array(this.rows(table)).fill(undefined)
+    for (const column of this.#batch.columns) {
+      if (column.slot !== slot) continue
+      const dense = column.rows.length === 0
+      const count = dense ? own.length : column.rows.length
+      for (let index = 0; index < count; index++) {
+        const row = dense ? index : column.rows[index]
+        if (own[row] === undefined && isThere(column, index)) own[row] = read(column, index)
+      }
+    }
+    if (table === Table.RECORD) return own
+    const above = this.#above(table)
+    return Array.from({ length: this.rows(Table.RECORD) }, (_, record) => own[above(record)])
+  }
+
+  /** From a record to the row of `table` that it belongs to. */
+  #above(table) {
+    switch (table) {
+      case Table.RESOURCE:
+        return (record) => this.resourceOf(record)
+      case Table.SCOPE:
+        if (this.signal !== Signals.METRICS) return (record) => this.parent(Table.RECORD, record)
+        return (record) => this.parent(Table.METRIC, this.parent(Table.RECORD, record))
+      case Table.METRIC:
+        return (record) => this.parent(Table.RECORD, record)
+      default:
+        throw new TypeError('of events, links and exemplars a record may have many; use cells()')
+    }
+  }
+
   /** Every value of a selector: `{ slot, key, keyCode, row, kind, code, value }`. */
   *cells(slot) {
     for (const column of this.#batch.columns) {
@@ -69,6 +135,7 @@ export class Batch {
       const dense = column.rows.length === 0
       const count = dense ? this.rows(this.#plan.table(slot)) : column.rows.length
       for (let index = 0; index < count; index++) {
+        if (!isThere(column, index)) continue
         const row = dense ? index : column.rows[index]
         yield { slot, key, keyCode: column.key, row, ...this.#value(column, index) }
       }
@@ -86,7 +153,7 @@ export class Batch {
     const codes = new Set()
     for (const column of this.#batch.columns) {
       if (column.slot !== slot) continue
-      if (column.kind === kind.STRING) for (const code of column.codes) codes.add(code)
+      if (column.kind === kind.STRING) for (const code of column.codes) if (code !== NONE) codes.add(code)
       column.kinds.forEach((of, index) => {
         if (of === kind.STRING) codes.add(Number(column.words[index]))
       })
@@ -121,6 +188,13 @@ export class Batch {
         return { kind: of, value: word }
     }
   }
+}
+
+/** Whether a column has something at this place. */
+function isThere({ rows, codes, present }, index) {
+  if (codes.length > 0 && codes[index] === NONE) return false
+  if (rows.length > 0 || present.length === 0) return true
+  return ((present[index >>> 6] >> BigInt(index & 63)) & 1n) === 1n
 }
 
 const bits = new DataView(new ArrayBuffer(8))

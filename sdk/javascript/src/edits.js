@@ -2,7 +2,8 @@
 // verdicts. Of edits of one kind the later wins.
 
 import { wordOf } from './batch.js'
-import { ADDED, ANY, NONE, Table, kind } from './registry.js'
+import { sampled, wordsOf } from './hold.js'
+import { ADDED, ANY, NONE, Table, kind, verdict } from './registry.js'
 
 const encoder = new TextEncoder()
 
@@ -19,6 +20,7 @@ export class Edits {
   #dict = { slot: [], from: [], to: [] }
   #cell = { slot: [], key: [], row: [], kind: [], word: [] }
   #verdicts = new Uint8Array(0)
+  #decided = { words: [], verdicts: [] }
 
   /** Adds a string, once, for use in any number of edits. */
   text(text) {
@@ -102,8 +104,54 @@ export class Edits {
 
   /** The span, log record or data point goes. */
   dropRecord(batch, row) {
+    this.#verdict(batch, row, verdict.DROP)
+  }
+
+  /**
+   * The span waits until its trace is decided, in this answer or a later one. It is acknowledged to its
+   * sender all the same. Only for plugins that say `holdsTraces`. A span without a trace id passes.
+   */
+  hold(batch, row) {
+    this.#verdict(batch, row, verdict.HOLD)
+  }
+
+  /** Every span of the batch waits; those whose traces are decided in the same answer do not. */
+  holdAll(batch) {
+    this.#verdicts = new Uint8Array(batch.rows(Table.RECORD)).fill(verdict.HOLD)
+  }
+
+  #verdict(batch, row, given) {
     if (this.#verdicts.length === 0) this.#verdicts = new Uint8Array(batch.rows(Table.RECORD))
-    this.#verdicts[row] = 1
+    this.#verdicts[row] = given
+  }
+
+  /**
+   * Decides about a trace, by its id in hexadecimal: its spans that are held go on, and for some minutes
+   * those that are still to come, which the plugin does not see any more. The first decision counts.
+   */
+  keepTrace(trace) {
+    this.#decide(trace, verdict.KEEP)
+  }
+
+  /** Drops the trace's spans, as `keepTrace` keeps them. */
+  dropTrace(trace) {
+    this.#decide(trace, verdict.DROP)
+  }
+
+  /**
+   * Keeps this part of all traces, from 0 to 1, and drops the others. Every agent that sees spans of a
+   * trace decides alike, and the spans say what they were kept with, so that counts can be corrected.
+   */
+  sampleTrace(trace, part) {
+    const threshold = sampled(trace, part)
+    if (threshold === undefined) this.dropTrace(trace)
+    else if (threshold === 0n) this.keepTrace(trace)
+    else this.#decide(trace, verdict.SAMPLED, threshold)
+  }
+
+  #decide(trace, given, ...threshold) {
+    this.#decided.words.push(...wordsOf(trace), ...threshold)
+    this.#decided.verdicts.push(given)
   }
 
   /** The answer, as the contract has it. */
@@ -122,14 +170,14 @@ export class Edits {
       dropTable: new Uint8Array(0),
       dropKey: new Uint32Array(0),
       route: new Uint8Array(0),
-      decided: new BigUint64Array(0),
-      decidedVerdict: new Uint8Array(0),
+      decided: new BigUint64Array(this.#decided.words),
+      decidedVerdict: new Uint8Array(this.#decided.verdicts),
     }
   }
 }
 
 /** Texts and bytes back to back, and where each ends. */
-function packed(blobs) {
+export function packed(blobs) {
   const ends = new Uint32Array(blobs.length)
   let end = 0
   const measure = (blob, index) => {

@@ -24,7 +24,13 @@ export declare class Plan {
   field(table: number, field: number, may?: May): Slot
   signals(signals: number): void
   withoutStrings(): void
+  /** In milliseconds; 100 is the least. */
+  tickEvery(ms: number): void
+  readonly stateBytes: number
+  readonly windowBytes: number
 }
+
+export type Value = string | bigint | number | boolean | undefined
 
 export interface Cell {
   slot: Slot
@@ -35,12 +41,13 @@ export interface Cell {
   kind: number
   /** Of strings, bytes and JSON. */
   code?: Code
-  value?: string | bigint | number | boolean
+  value?: Value
 }
 
 export declare class Batch {
   readonly signal: number
   readonly nowNs: bigint
+  readonly seed: bigint
   rows(table: number): number
   parent(table: number, row: number): number | undefined
   resourceOf(record: number): number | undefined
@@ -48,7 +55,15 @@ export declare class Batch {
   cells(slot: Slot): Generator<Cell>
   get(slot: Slot, row: number): Cell | undefined
   codes(slot: Slot): Set<Code>
+  values(slot: Slot): Value[]
+  labels(slot: Slot): Label[]
+  numbers(slot: Slot, factor?: number): Float64Array
 }
+
+/** A code of the batch, another text, or nothing. */
+export type Label = Code | string | undefined
+/** The id of a trace, 32 hexadecimal digits: what the field `TRACE_ID` has. */
+export type Trace = string
 
 export interface Scalar {
   kind: number
@@ -70,6 +85,30 @@ export declare class Edits {
   remove(cell: Cell): void
   put(batch: Batch, slot: Slot, row: number, value: string | Scalar): void
   dropRecord(batch: Batch, row: number): void
+  hold(batch: Batch, row: number): void
+  holdAll(batch: Batch): void
+  keepTrace(trace: Trace): void
+  dropTrace(trace: Trace): void
+  sampleTrace(trace: Trace, part: number): void
+}
+
+/** Traces that wait for a decision, in the order in which their first spans came. */
+export declare class Waiting {
+  readonly size: number
+  add(trace: Trace, nowNs: bigint): void
+  remove(trace: Trace): void
+  due(nowNs: bigint, waitMs: number): Trace[]
+  beyond(most: number): Trace[]
+  save(mostBytes: number): Uint8Array
+  restore(state: Uint8Array): void
+}
+
+export interface Processor {
+  process(batch: Batch, edits: Edits): void
+  tick?(nowNs: bigint, edits: Edits): void
+  flush?(edits: Edits): void
+  save?(): Uint8Array
+  restore?(state: Uint8Array): void
 }
 
 export interface About<Config> {
@@ -83,7 +122,9 @@ export interface About<Config> {
   /** There shall be one instance. */
   keepsState?: boolean
   isRandom?: boolean
-  configure(config: Config, plan: Plan): { process(batch: Batch, edits: Edits): void }
+  /** It may hold spans, so it keeps state, and has to be the last one of a chain. */
+  holdsTraces?: boolean
+  configure(config: Config, plan: Plan): Processor
 }
 
 export declare function plugin<Config>(about: About<Config>): object

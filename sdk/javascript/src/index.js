@@ -10,6 +10,7 @@ import { Signals } from './registry.js'
 
 export { Batch } from './batch.js'
 export { Edits, bool, bytes, double, int, json } from './edits.js'
+export { Waiting } from './hold.js'
 export { ALL, Plan } from './plan.js'
 export { Field, Kinds, Signals, Table } from './registry.js'
 
@@ -21,7 +22,9 @@ const INTERNAL = 4
  * The export of a component: `export const processor = plugin({ ... })`.
  *
  * `configure(config, plan)` selects what to see and change and returns an object with
- * `process(batch, edits)`. What either throws, the operator reads.
+ * `process(batch, edits)`. It may have `tick(nowNs, edits)`, called as `plan.tickEvery` says; `flush(edits)`,
+ * called before another version takes over; `save()`, whose bytes the next instance gets in
+ * `restore(state)`. What any of them throws, the operator reads.
  */
 export function plugin(about) {
   let processor
@@ -34,29 +37,34 @@ export function plugin(about) {
         signals: about.signals ?? Signals.ALL,
         configSchema: about.schema ? JSON.stringify(about.schema) : '',
         failClosed: about.failsClosed ?? false,
-        stateless: !about.keepsState,
+        stateless: !about.keepsState && !about.holdsTraces,
         deterministic: !about.isRandom,
-        extra: [],
+        extra: about.holdsTraces ? [['holds', 'traces']] : [],
       }
     },
-    configure(config) {
+    configure(config, limits, state) {
       return answering(CONFIG, () => {
-        plan = new Plan(about.signals ?? Signals.ALL)
+        plan = new Plan(about.signals ?? Signals.ALL, limits)
         processor = about.configure(parse(config), plan)
+        if (state) processor.restore?.(state)
         return plan.asked
       })
     },
     process(batch) {
-      return answering(INTERNAL, () => {
-        const edits = new Edits()
-        processor.process(new Batch(batch, plan), edits)
-        return edits.finish()
-      })
+      return edited((edits) => processor.process(new Batch(batch, plan), edits))
     },
-    tick: () => new Edits().finish(),
-    flush: () => new Edits().finish(),
-    save: () => new Uint8Array(0),
+    tick: (nowNs) => edited((edits) => processor.tick?.(nowNs, edits)),
+    flush: () => edited((edits) => processor.flush?.(edits)),
+    save: () => processor?.save?.() ?? new Uint8Array(0),
   }
+}
+
+function edited(edit) {
+  return answering(INTERNAL, () => {
+    const edits = new Edits()
+    edit(edits)
+    return edits.finish()
+  })
 }
 
 /** No configuration is an empty one. */

@@ -6,7 +6,11 @@ import { Kinds } from './registry.js'
 export const ALL = 0xffff
 
 export class Plan {
-  constructor(signals) {
+  constructor(signals, limits = {}) {
+    /** The most that `save` may give. */
+    this.stateBytes = Number(limits.stateBytes ?? 0)
+    /** The encoded size of the spans that the host holds for the plugin. */
+    this.windowBytes = Number(limits.windowBytes ?? 0)
     this.asked = {
       signals,
       selectors: [],
@@ -45,6 +49,11 @@ export class Plan {
   /** Codes only: for plugins that leave the looking to kernels. No telemetry enters the plugin. */
   withoutStrings() {
     this.asked.wantDict = false
+  }
+
+  /** Calls `tick` so often, in milliseconds; 100 is the least. */
+  tickEvery(ms) {
+    this.asked.tickMs = ms
   }
 
   table(slot) {

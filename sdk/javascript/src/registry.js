@@ -33,3 +33,6 @@ export const NONE = 0xffffffff
 export const ANY = 0xfffffffe
 /** The first string that an edit adds. */
 export const ADDED = 0x80000000
+
+/** Verdicts on records, and on traces. */
+export const verdict = Object.freeze({ KEEP: 0, DROP: 1, HOLD: 2, SAMPLED: 4 })

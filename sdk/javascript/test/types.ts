@@ -1,9 +1,12 @@
 // The declarations as a plugin in TypeScript meets them: this file has to pass the compiler, and the
 // lines marked as errors have to be some.
 
-import { type Cell, Field, Kinds, Signals, Table, bool, int, json, plugin } from 'petrel-plugin'
+import { type Cell, type Trace, Field, Kinds, Signals, Table, Waiting, bool, int, json, plugin } from 'petrel-plugin'
 import { keys, matches, patterns, redact } from 'petrel-plugin/accel'
 import { warn } from 'petrel-plugin/log'
+import { counter, histogram } from 'petrel-plugin/metrics'
+import { getMany, getTexts, putMany } from 'petrel-plugin/state'
+import { recorded } from 'petrel-plugin/testing'
 
 interface Config {
   key: string
@@ -37,6 +40,41 @@ export const processor = plugin<Config>({
         edits.put(batch, all, 0, 5)
         if (batch.resourceOf(0) === undefined) warn('no resource')
       },
+    }
+  },
+})
+
+export const holder = plugin<{ wait_s?: number }>({
+  name: 'holder',
+  version: '1.0.0',
+  holdsTraces: true,
+  configure({ wait_s = 10 }, plan) {
+    const trace = plan.field(Table.RECORD, Field.TRACE_ID)
+    const took = plan.field(Table.RECORD, Field.DURATION)
+    const waiting = new Waiting()
+    const seen = counter('seen')
+    const duration = histogram('duration', { unit: 'ms', telemetry: true, labels: ['trace', 'kind'] })
+    plan.tickEvery(500)
+    return {
+      process(batch, edits) {
+        seen.add(batch.rows(Table.RECORD))
+        duration.record(batch.numbers(took, 1e-6), batch.labels(trace), 'span')
+        // @ts-expect-error: a label is a code, a text or nothing
+        duration.record(1, true, 'span')
+        const before: (string | undefined)[] = getTexts(['a', new Uint8Array([1])])
+        const bytes: Uint8Array | undefined = getMany(['a'])[0]
+        putMany([['a', before[0] ?? 'b']], 60)
+        putMany(new Map([['a', bytes ?? new Uint8Array()]]))
+        edits.holdAll(batch)
+        for (const id of batch.values(trace)) if (typeof id === 'string') waiting.add(id, batch.nowNs)
+      },
+      tick(nowNs, edits) {
+        const due: Trace[] = waiting.due(nowNs, wait_s * 1000)
+        for (const id of due) edits.sampleTrace(id, 0.1)
+        if (recorded.length > 0) for (const id of waiting.beyond(5)) edits.dropTrace(id)
+      },
+      save: () => waiting.save(plan.stateBytes),
+      restore: (state) => waiting.restore(state),
     }
   },
 })

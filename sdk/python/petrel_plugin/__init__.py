@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from .batch import Batch, Cell
 from .edits import Edits, Json
+from .hold import Waiting
 from .plan import ALL, Plan
 from .registry import Field, Kind, Kinds, Signals, Table
 
 __all__ = [
-    "ALL", "Batch", "Cell", "Edits", "Field", "Json", "Kind", "Kinds", "Plan", "Plugin", "Signals", "Table", "plugin",
+    "ALL", "Batch", "Cell", "Edits", "Field", "Json", "Kind", "Kinds", "Plan", "Plugin", "Signals", "Table", "Waiting",
+    "plugin",
 ]
 
 
@@ -32,13 +34,19 @@ class Plugin:
     #: It remembers something from batch to batch, and there shall be one instance.
     keeps_state: bool = False
     is_random: bool = False
+    #: It may hold spans until it has decided about their traces. So it keeps state, and has to be the last one
+    #: of a chain.
+    holds_traces: bool = False
 
-    def configured(self, config):
+    def __post_init__(self):
+        self.keeps_state = self.keeps_state or self.holds_traces
+
+    def configured(self, config, state_bytes=0, window_bytes=0):
         """What it asks for with this configuration (bytes of JSON), and what processes batches then."""
         text = config.decode().strip()
-        plan = Plan(self.signals)
-        process = self.configure({} if text in ("", "null") else json.loads(text), plan)
-        return plan, process
+        plan = Plan(self.signals, state_bytes, window_bytes)
+        processor = self.configure({} if text in ("", "null") else json.loads(text), plan)
+        return plan, processor
 
 
 #: The plugin of this component.
@@ -46,7 +54,9 @@ exported = []
 
 
 def plugin(**about):
-    """Makes `configure(config, plan)`, which returns `process(batch, edits)`, the plugin."""
+    """Makes `configure(config, plan)` the plugin. It returns `process(batch, edits)`, or an object that has such a
+    method. That may also have `tick(now_ns, edits)`, called as `plan.tick_every` says; `flush(edits)`, called before
+    another version takes over; `save()`, whose bytes the next instance gets in `restore(state)`."""
 
     def made(configure):
         one = Plugin(configure=configure, **about)

@@ -1,6 +1,7 @@
 """A batch as a plugin sees it. Strings are decoded when they are looked at, and once."""
 
 import struct
+from math import nan
 from typing import NamedTuple
 
 from .registry import NONE, Kind, Signals, Table
@@ -71,6 +72,55 @@ class Batch:
     def get(self, slot, row):
         """The first value that a row has for a selector, or None."""
         return next((cell for cell in self.cells(slot) if cell.row == row), None)
+
+    def values(self, slot):
+        """What each record has for a selector: its first value, or None. What a resource, a scope or a metric has,
+        all of its records have."""
+        return self._per_record(slot, lambda column, index: self._value(column, index)[2])
+
+    def labels(self, slot):
+        """As `values`, for labels of metrics: strings as their codes, whole numbers and truth values as text."""
+        return self._per_record(slot, self._label)
+
+    def numbers(self, slot, factor=1.0):
+        """As `values`, for values of metrics: numbers times `factor`, NaN where there is none."""
+        numbers = self.values(slot)
+        return [number * factor if type(number) in (int, float) else nan for number in numbers]
+
+    def _label(self, column, index):
+        kind = column.kinds[index] if column.kind == Kind.MIXED else column.kind
+        if kind == Kind.STRING:
+            return column.words[index] if column.kind == Kind.MIXED else column.codes[index]
+        if kind not in (Kind.INT, Kind.UINT, Kind.BOOL):
+            return None
+        value = self._value(column, index)[2]
+        return str(value).lower() if kind == Kind.BOOL else str(value)
+
+    def _per_record(self, slot, read):
+        table = self._plan.selectors[slot].table
+        own = [None] * self.rows(table)
+        for column in self._columns(slot):
+            for index, row in self._places(column):
+                if own[row] is None and not (column.codes and column.codes[index] == NONE):
+                    own[row] = read(column, index)
+        if table == Table.RECORD:
+            return own
+        return [own[row] for row in self._above(table)]
+
+    def _above(self, table):
+        """The row of `table` that each record belongs to."""
+        if table not in (Table.RESOURCE, Table.SCOPE, Table.METRIC):
+            raise ValueError("of events, links and exemplars a record may have many; use cells()")
+        records = self._tables.get(Table.RECORD)
+        rows = list(records.parent) if records else []
+        # What the rows are of, and what is above that.
+        above = {Table.METRIC: Table.SCOPE, Table.SCOPE: Table.RESOURCE}
+        reached = Table.METRIC if self.signal == Signals.METRICS else Table.SCOPE
+        while reached != table:
+            parents = self._tables[reached].parent
+            rows = [parents[row] for row in rows]
+            reached = above[reached]
+        return rows
 
     def codes(self, slot):
         """The distinct strings of a selector."""

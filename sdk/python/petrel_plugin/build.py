@@ -17,6 +17,8 @@ from pathlib import Path
 SDK = Path(__file__).resolve().parent
 #: What the runtime calls `Processor` in; the plugin's own module is imported by it.
 APP = "petrel_component"
+#: Modules of the SDK that stand for an interface of the host.
+INTERFACES = ("accel", "log", "metrics", "state")
 
 
 def main(directory, output=None):
@@ -55,7 +57,7 @@ def used(files):
                 names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
             else:
                 continue
-            found.update(name for name in ("accel", "log") if f"petrel_plugin.{name}" in names)
+            found.update(name for name in INTERFACES if f"petrel_plugin.{name}" in names)
     return found
 
 

@@ -5,7 +5,8 @@ import json
 import struct
 from itertools import accumulate
 
-from .registry import ADDED, NONE, WHATEVER, Kind, Table
+from .hold import sampled, words
+from .registry import ADDED, NONE, WHATEVER, Kind, Table, Verdict
 
 
 class Json:
@@ -23,6 +24,8 @@ class Edits:
         self.replaced = []
         self.cells = []
         self.verdicts = bytearray()
+        #: Words and verdicts of decisions about traces.
+        self.decided, self.decided_verdicts = [], bytearray()
 
     def text(self, text):
         """Adds a string, or bytes, once, for use in any number of edits. Returns its code."""
@@ -92,6 +95,42 @@ class Edits:
 
     def drop_record(self, batch, row):
         """The span, log record or data point goes."""
+        self._verdict(batch, row, Verdict.DROP)
+
+    def hold(self, batch, row):
+        """The span waits until its trace is decided, in this answer or a later one. It is acknowledged to its sender
+        all the same. Only for plugins that say `holds_traces`. A span without a trace id passes."""
+        self._verdict(batch, row, Verdict.HOLD)
+
+    def hold_all(self, batch):
+        """Every span of the batch waits; those whose traces are decided in the same answer do not."""
+        self.verdicts = bytearray([Verdict.HOLD]) * batch.rows(Table.RECORD)
+
+    def _verdict(self, batch, row, given):
         if not self.verdicts:
             self.verdicts = bytearray(batch.rows(Table.RECORD))
-        self.verdicts[row] = 1
+        self.verdicts[row] = given
+
+    def keep_trace(self, trace):
+        """Decides about a trace, by its id in hexadecimal: its spans that are held go on, and for some minutes those
+        that are still to come, which the plugin does not see any more. The first decision counts."""
+        self._decide(trace, Verdict.KEEP)
+
+    def drop_trace(self, trace):
+        """Drops the trace's spans, as `keep_trace` keeps them."""
+        self._decide(trace, Verdict.DROP)
+
+    def sample_trace(self, trace, part):
+        """Keeps this part of all traces, from 0 to 1, and drops the others. Every agent that sees spans of a trace
+        decides alike, and the spans say what they were kept with, so that counts can be corrected."""
+        threshold = sampled(trace, part)
+        if threshold is None:
+            self.drop_trace(trace)
+        elif threshold == 0:
+            self.keep_trace(trace)
+        else:
+            self._decide(trace, Verdict.SAMPLED, threshold)
+
+    def _decide(self, trace, verdict, *threshold):
+        self.decided += (*words(trace), *threshold)
+        self.decided_verdicts.append(verdict)

@@ -28,13 +28,15 @@ class Processor:
             fail_closed=about.fails_closed,
             stateless=not about.keeps_state,
             deterministic=not about.is_random,
-            extra=[],
+            extra=[("holds", "traces")] if about.holds_traces else [],
         )
 
     def configure(self, config, limits, state):
-        global plan, process
+        global plan, processor
         try:
-            plan, process = exported[0].configured(config)
+            plan, processor = exported[0].configured(config, limits.state_bytes, limits.window_bytes)
+            if state is not None and hasattr(processor, "restore"):
+                processor.restore(state)
         except Exception as error:
             raise _failed(CONFIGURATION, error) from None
         return types.Plan(
@@ -43,29 +45,34 @@ class Processor:
             only_if_key=[],
             want_dict=plan.wants_strings,
             outputs=[],
-            tick_ms=0,
+            tick_ms=plan.tick_ms,
             merge_duplicates=False,
         )
 
     def process(self, b):
-        edits = Edits()
-        try:
-            process(Batch(b, plan), edits)
-            return _answer(edits)
-        except Exception as error:
-            raise _failed(INTERNAL, error) from None
+        process = getattr(processor, "process", processor)
+        return _edited(lambda edits: process(Batch(b, plan), edits))
 
     def tick(self, now_ns):
-        return _answer(Edits())
+        return _edited(lambda edits: hasattr(processor, "tick") and processor.tick(now_ns, edits))
 
     def flush(self, reason):
-        return _answer(Edits())
+        return _edited(lambda edits: hasattr(processor, "flush") and processor.flush(edits))
 
     def save(self):
-        return b""
+        return bytes(processor.save()) if hasattr(processor, "save") else b""
 
 
-plan = process = None
+plan = processor = None
+
+
+def _edited(edit):
+    edits = Edits()
+    try:
+        edit(edits)
+        return _answer(edits)
+    except Exception as error:
+        raise _failed(INTERNAL, error) from None
 
 
 def _answer(edits):
@@ -85,8 +92,8 @@ def _answer(edits):
         drop_table=b"",
         drop_key=[],
         route=b"",
-        decided=[],
-        decided_verdict=b"",
+        decided=edits.decided,
+        decided_verdict=bytes(edits.decided_verdicts),
     )
 
 

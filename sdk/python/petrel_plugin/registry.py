@@ -37,3 +37,9 @@ NONE = 0xFFFFFFFF
 WHATEVER = 0xFFFFFFFE
 #: The code of the first string that an edit adds.
 ADDED = 0x80000000
+
+
+class Verdict:
+    """On records, and on traces."""
+
+    KEEP, DROP, HOLD, SAMPLED = 0, 1, 2, 4

@@ -4,26 +4,11 @@ import struct
 import tempfile
 import unittest
 from pathlib import Path
-from types import SimpleNamespace as Record
 
-from petrel_plugin import Batch, Edits, Json, Kinds, Plan, Signals, Table, exported, plugin
+from batches import batch, column
+from petrel_plugin import Edits, Json, Kinds, Plan, Signals, Table, exported, plugin
 from petrel_plugin.build import used
 from petrel_plugin.registry import ADDED, NONE, WHATEVER, Kind
-
-
-def column(**given):
-    empty = dict(slot=0, key=NONE, kind=Kind.STRING, rows=[], codes=[], words=[], kinds=b"", present=[])
-    return Record(**{**empty, **given})
-
-
-def batch(plan, columns, *strings):
-    """Two records of one resource."""
-    blobs = [text.encode() for text in strings]
-    ends = [sum(map(len, blobs[: index + 1])) for index in range(len(blobs))]
-    tables = [Record(table=Table.RESOURCE, rows=1, parent=[]), Record(table=Table.SCOPE, rows=1, parent=[0])]
-    tables.append(Record(table=Table.RECORD, rows=2, parent=[0, 0]))
-    words = Record(ends=ends, bytes=b"".join(blobs))
-    return Batch(Record(signal=Signals.TRACES, now_ns=5, seed=7, tables=tables, dict=words, columns=columns), plan)
 
 
 class Sdk(unittest.TestCase):
@@ -96,6 +81,8 @@ class Sdk(unittest.TestCase):
             "from petrel_plugin import accel, log": {"accel", "log"},
             "from petrel_plugin.accel import redact": {"accel"},
             "import petrel_plugin.log": {"log"},
+            "from petrel_plugin.metrics import Counter": {"metrics"},
+            "from petrel_plugin import state": {"state"},
         }
         with tempfile.TemporaryDirectory() as directory:
             file = Path(directory) / "plugin.py"

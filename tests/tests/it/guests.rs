@@ -41,7 +41,8 @@ fn a_newcomer_with_javascript_gets_there_as_well() -> anyhow::Result<()> {
         refused.contains("config.keys must be a list; name an attribute"),
         "{refused}"
     );
-    newcomer.runs_it()
+    newcomer.runs_it()?;
+    newcomer.goes_on("js", "sdk/javascript/example", "src")
 }
 
 #[test]
@@ -58,7 +59,8 @@ fn a_newcomer_with_python_gets_there_too() -> anyhow::Result<()> {
     let newcomer = Newcomer::follow("sdk/python/README.md")?;
     newcomer.wrote("python", "src/plugin.py")?;
     newcomer.heard(&["read+write   record     attributes greeting"])?;
-    newcomer.runs_it()
+    newcomer.runs_it()?;
+    newcomer.goes_on("python", "sdk/python/example", "src")
 }
 
 /// Somebody with a README and an empty directory.

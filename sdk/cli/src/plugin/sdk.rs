@@ -15,7 +15,7 @@ macro_rules! files {
 }
 
 /// All that a plugin needs: sources, contract, documentation.
-const JAVASCRIPT: [(&str, &str); 13] = files![
+const JAVASCRIPT: [(&str, &str); 21] = files![
     "javascript":
     "README.md",
     "package.json",
@@ -24,12 +24,20 @@ const JAVASCRIPT: [(&str, &str); 13] = files![
     "src/batch.js",
     "src/build.js",
     "src/edits.js",
+    "src/hold.js",
     "src/index.d.ts",
     "src/index.js",
     "src/log.d.ts",
     "src/log.js",
+    "src/metrics.d.ts",
+    "src/metrics.js",
     "src/plan.js",
     "src/registry.js",
+    "src/state.d.ts",
+    "src/state.js",
+    "src/testing-resolve.js",
+    "src/testing.d.ts",
+    "src/testing.js",
 ];
 const GO: [(&str, &str); 22] = files![
     "go":
@@ -56,7 +64,7 @@ const GO: [(&str, &str); 22] = files![
     "state/native.go",
     "state/state.go",
 ];
-const PYTHON: [(&str, &str); 10] = files![
+const PYTHON: [(&str, &str); 14] = files![
     "python":
     "README.md",
     "petrel_plugin/__init__.py",
@@ -65,9 +73,13 @@ const PYTHON: [(&str, &str); 10] = files![
     "petrel_plugin/build.py",
     "petrel_plugin/edits.py",
     "petrel_plugin/guest.py",
+    "petrel_plugin/hold.py",
     "petrel_plugin/log.py",
+    "petrel_plugin/metrics.py",
     "petrel_plugin/plan.py",
     "petrel_plugin/registry.py",
+    "petrel_plugin/state.py",
+    "petrel_plugin/testing.py",
 ];
 const WIT: [(&str, &str); 2] = files!["rust": "wit/README.md", "wit/plugin.wit"];
 const RUST: [(&str, &str); 25] = files![

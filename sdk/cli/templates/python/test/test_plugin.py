@@ -2,6 +2,7 @@
 
 import unittest
 
+import petrel_plugin.testing  # in the host's place, for what the plugin imports from there
 from plugin import configure
 
 

@@ -1,0 +1,15 @@
+import type { Label } from './index.js'
+
+export interface Instrument {
+  name: string
+  unit: string
+  instrumentKind: number
+  audience: number
+  output: number
+  labelKeys: string[]
+}
+export declare const instruments: Instrument[]
+export declare const recorded: { name: string; value: number; labels: Label[] }[]
+export declare const kept: Map<string, Uint8Array>
+export declare const lines: { level: number; message: string }[]
+export declare function reset(): void
