@@ -27,10 +27,15 @@ type Value struct {
 	kind Kind
 	word uint64
 	text string
+	// isCode: word is the code of a string that there is already.
+	isCode bool
 }
 
 // OfString makes a string.
 func OfString(text string) Value { return Value{kind: String, text: text} }
+
+// OfCode makes the string that the batch, a kernel or Edits.Text has already.
+func OfCode(code Code) Value { return Value{kind: String, word: uint64(code), isCode: true} }
 
 // OfBytes makes bytes.
 func OfBytes(bytes []byte) Value { return Value{kind: Bytes, text: string(bytes)} }
@@ -109,7 +114,9 @@ func (e *Edits) Put(b *Batch, slot Slot, row uint32, value Value) {
 func (e *Edits) push(slot Slot, key Code, row uint32, value Value) {
 	switch value.kind {
 	case String, Bytes, JSON:
-		value.word = uint64(e.Text(value.text))
+		if !value.isCode {
+			value.word = uint64(e.Text(value.text))
+		}
 	}
 	e.cellSlot = append(e.cellSlot, uint16(slot))
 	e.cellKey = append(e.cellKey, uint32(key))

@@ -72,11 +72,11 @@ func TestValuesOfEveryKindAreSeenAndSet(t *testing.T) {
 
 	edits := &Edits{}
 	cell, _ := batch.Get(slot, 0)
-	for _, value := range []Value{OfString("x"), OfInt(-1), OfDouble(2.5), OfBool(true), OfJSON("[]"), OfBytes([]byte{255})} {
+	for _, value := range []Value{OfString("x"), OfInt(-1), OfDouble(2.5), OfBool(true), OfJSON("[]"), OfBytes([]byte{255}), OfCode(1)} {
 		edits.Set(cell, value)
 	}
-	same(t, edits.cellKind, []uint8{1, 4, 5, 3, 10, 2})
-	same(t, edits.cellWord, []uint64{added, math.MaxUint64, math.Float64bits(2.5), 1, added + 1, added + 2})
+	same(t, edits.cellKind, []uint8{1, 4, 5, 3, 10, 2, 1})
+	same(t, edits.cellWord, []uint64{added, math.MaxUint64, math.Float64bits(2.5), 1, added + 1, added + 2, 1})
 	same(t, edits.ends, []uint32{1, 3, 4})
 }
 

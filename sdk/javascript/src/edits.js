@@ -12,6 +12,8 @@ export const int = (value) => ({ kind: kind.INT, word: BigInt.asUintN(64, BigInt
 export const double = (value) => ({ kind: kind.DOUBLE, word: wordOf(value) })
 export const bool = (value) => ({ kind: kind.BOOL, word: value ? 1n : 0n })
 export const json = (value) => ({ kind: kind.JSON, text: JSON.stringify(value) })
+/** A string that the batch, a kernel or `edits.text` has already. */
+export const code = (value) => ({ kind: kind.STRING, word: BigInt(value) })
 export const bytes = (value) => ({ kind: kind.BYTES, bytes: value })
 
 export class Edits {

@@ -11,6 +11,8 @@ export declare const Kinds: Readonly<Record<'UNSEEN' | 'STRING' | 'BYTES' | 'BOO
 export type Slot = number
 export type Code = number
 export declare const ALL: Slot
+/** The code of no string. */
+export declare const NONE: Code
 
 export interface May {
   kinds?: number
@@ -73,6 +75,7 @@ export declare function double(value: number): Scalar
 export declare function bool(value: boolean): Scalar
 export declare function json(value: unknown): Scalar
 export declare function bytes(value: Uint8Array): Scalar
+export declare function code(value: Code): Scalar
 
 export declare class Edits {
   text(text: string): Code

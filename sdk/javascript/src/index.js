@@ -9,10 +9,10 @@ import { Plan } from './plan.js'
 import { Signals } from './registry.js'
 
 export { Batch } from './batch.js'
-export { Edits, bool, bytes, double, int, json } from './edits.js'
+export { Edits, bool, bytes, code, double, int, json } from './edits.js'
 export { Waiting } from './hold.js'
 export { ALL, Plan } from './plan.js'
-export { Field, Kinds, Signals, Table } from './registry.js'
+export { Field, Kinds, NONE, Signals, Table } from './registry.js'
 
 /** Failures by what the operator can do. */
 const CONFIG = 1

@@ -1,4 +1,4 @@
-import type { Label } from './index.js'
+import type { Code, Label } from './index.js'
 
 export interface Instrument {
   name: string
@@ -12,4 +12,5 @@ export declare const instruments: Instrument[]
 export declare const recorded: { name: string; value: number; labels: Label[] }[]
 export declare const kept: Map<string, Uint8Array>
 export declare const lines: { level: number; message: string }[]
+export declare const tables: Map<string, (codes: Uint32Array, column: string) => Iterable<Code>>
 export declare function reset(): void

@@ -21,10 +21,14 @@ export const kept = new Map()
 /** Lines for the operator: `{ level, message }`. */
 export const lines = []
 
+/** What the operator mounts: by name, `(codes, column) => codes`. */
+export const tables = new Map()
+
 /** Forgets all that was said; instruments stay declared. */
 export function reset() {
   recorded.length = lines.length = 0
   kept.clear()
+  tables.clear()
 }
 
 // petrel:plugin/log
@@ -64,6 +68,18 @@ export function putMany(keys, values) {
 export function deleteMany(keys) {
   for (const key of parts(keys)) kept.delete(decoder.decode(key))
 }
+
+// petrel:plugin/clock
+export const wallNs = () => BigInt(Date.now()) * 1_000_000n
+export const monotonicNs = () => process.hrtime.bigint()
+
+// petrel:plugin/random
+export const bytes = (count) => crypto.getRandomValues(new Uint8Array(count))
+
+// petrel:plugin/lookup
+const opened = []
+export const open = (name) => (tables.has(name) ? opened.push(tables.get(name)) - 1 : undefined)
+export const joinDict = (table, codes, column) => Uint32Array.from(opened[table](codes, column))
 
 // petrel:plugin/accel
 const inTheHost = () => {

@@ -3,11 +3,14 @@
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 
-import { Field, Table, Waiting, plugin } from 'petrel-plugin'
+import { Field, Table, Waiting, code, plugin } from 'petrel-plugin'
 import { counter, gauge, histogram, upDownCounter } from 'petrel-plugin/metrics'
 import { deleteMany, get, getMany, getTexts, put, putMany } from 'petrel-plugin/state'
 import { info } from 'petrel-plugin/log'
-import { instruments, kept, lines, recorded, reset } from 'petrel-plugin/testing'
+import { monotonicNs, wallNs } from 'petrel-plugin/clock'
+import { open } from 'petrel-plugin/lookup'
+import { bytes } from 'petrel-plugin/random'
+import { instruments, kept, lines, recorded, reset, tables } from 'petrel-plugin/testing'
 import { processor as lookout } from '../example/plugin.js'
 import { Batch } from '../src/batch.js'
 import { Edits } from '../src/edits.js'
@@ -97,6 +100,25 @@ test('what was put is there until it is deleted', () => {
 test('lines for the operator can be looked at', () => {
   info('ready')
   assert.deepEqual(lines, [{ level: 3, message: 'ready' }])
+})
+
+test('there is a clock, and there are random bytes', () => {
+  const first = monotonicNs()
+  assert.ok(monotonicNs() > first)
+  assert.ok(wallNs() > 1_577_836_800_000_000_000n)
+  assert.equal(bytes(16).length, 16)
+  assert.notDeepEqual(bytes(16), bytes(16))
+})
+
+test('a batch is joined with a table, and a cell gets the code that is found', () => {
+  tables.set('owners', (codes, column) => Array.from(codes, (code) => (column === 'team' && code === 1 ? 9 : NONE)))
+  assert.equal(open('none'), undefined)
+  const owners = open('owners')
+  assert.deepEqual([...owners.join(new Set([1, 2]), 'team')], [9, NONE])
+  assert.equal(owners.join([], 'team').length, 0)
+  const edits = new Edits()
+  edits.set({ slot: 0, keyCode: NONE, row: 0 }, code(9))
+  assert.deepEqual([[...edits.finish().cellKind], [...edits.finish().cellWord]], [[kind.STRING], [9n]])
 })
 
 const [A, B] = ['01000000000000000080000000000000', '0200000000000000007fffffffffffff']

@@ -1,10 +1,13 @@
 // The declarations as a plugin in TypeScript meets them: this file has to pass the compiler, and the
 // lines marked as errors have to be some.
 
-import { type Cell, type Trace, Field, Kinds, Signals, Table, Waiting, bool, int, json, plugin } from 'petrel-plugin'
+import { type Cell, type Trace, Field, Kinds, Signals, NONE, Table, Waiting, bool, code, int, json, plugin } from 'petrel-plugin'
 import { keys, matches, patterns, redact } from 'petrel-plugin/accel'
+import { monotonicNs, wallNs } from 'petrel-plugin/clock'
 import { warn } from 'petrel-plugin/log'
+import { open } from 'petrel-plugin/lookup'
 import { counter, histogram } from 'petrel-plugin/metrics'
+import { bytes as drawn } from 'petrel-plugin/random'
 import { getMany, getTexts, putMany } from 'petrel-plugin/state'
 import { recorded } from 'petrel-plugin/testing'
 
@@ -65,6 +68,9 @@ export const holder = plugin<{ wait_s?: number }>({
         const bytes: Uint8Array | undefined = getMany(['a'])[0]
         putMany([['a', before[0] ?? 'b']], 60)
         putMany(new Map([['a', bytes ?? new Uint8Array()]]))
+        const later: boolean = wallNs() + monotonicNs() > BigInt(drawn(1)[0] ?? 0)
+        const team = open('owners')?.join(batch.codes(trace), 'team')[0] ?? NONE
+        if (later && team !== NONE) edits.put(batch, trace, 0, code(team))
         edits.holdAll(batch)
         for (const id of batch.values(trace)) if (typeof id === 'string') waiting.add(id, batch.nowNs)
       },

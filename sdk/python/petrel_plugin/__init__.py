@@ -8,14 +8,14 @@ import json
 from dataclasses import dataclass
 
 from .batch import Batch, Cell
-from .edits import Edits, Json
+from .edits import Code, Edits, Json
 from .hold import Waiting
 from .plan import ALL, Plan
-from .registry import Field, Kind, Kinds, Signals, Table
+from .registry import NONE, Field, Kind, Kinds, Signals, Table
 
 __all__ = [
-    "ALL", "Batch", "Cell", "Edits", "Field", "Json", "Kind", "Kinds", "Plan", "Plugin", "Signals", "Table", "Waiting",
-    "plugin",
+    "ALL", "NONE", "Batch", "Cell", "Code", "Edits", "Field", "Json", "Kind", "Kinds", "Plan", "Plugin", "Signals", "Table",
+    "Waiting", "plugin",
 ]
 
 

@@ -18,7 +18,7 @@ SDK = Path(__file__).resolve().parent
 #: What the runtime calls `Processor` in; the plugin's own module is imported by it.
 APP = "petrel_component"
 #: Modules of the SDK that stand for an interface of the host.
-INTERFACES = ("accel", "log", "metrics", "state")
+INTERFACES = ("accel", "clock", "log", "lookup", "metrics", "random", "state")
 
 
 def main(directory, output=None):

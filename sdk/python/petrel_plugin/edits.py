@@ -16,6 +16,13 @@ class Json:
         self.text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+class Code:
+    """A value that shall be a string that the batch, a kernel or `edits.text` has already."""
+
+    def __init__(self, code):
+        self.code = code
+
+
 class Edits:
     def __init__(self):
         self._codes = {}
@@ -62,7 +69,7 @@ class Edits:
                 self.replace(slot, code, self.text(changed))
 
     def set(self, cell, value):
-        """The cell shall hold `value`: str, int, float, bool, bytes or Json."""
+        """The cell shall hold `value`: str, int, float, bool, bytes, Json or Code."""
         self._push(cell.slot, cell.key_code, cell.row, value)
 
     def remove(self, cell):
@@ -89,9 +96,11 @@ class Edits:
                 return Kind.STRING, self.text(value)
             case bytes():
                 return Kind.BYTES, self.text(value)
+            case Code():
+                return Kind.STRING, value.code
             case Json():
                 return Kind.JSON, self.text(value.text)
-        raise TypeError(f"a cell cannot hold this {type(value).__name__}; give it str, int (64 bits), float, bool, bytes or Json")
+        raise TypeError(f"a cell cannot hold this {type(value).__name__}; give it str, int (64 bits), float, bool, bytes, Json or Code")
 
     def drop_record(self, batch, row):
         """The span, log record or data point goes."""

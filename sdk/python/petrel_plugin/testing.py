@@ -4,7 +4,9 @@ What was said to the host can be looked at; it answers simply: nothing is ever o
 kernels are in the host only, so what needs them is a case for `petrel plugin test`.
 """
 
+import os
 import sys
+import time
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 
@@ -19,6 +21,8 @@ recorded = []
 kept = {}
 #: Lines for the operator: (level, message).
 lines = []
+#: What the operator mounts: by name, a function of codes and a column that gives codes.
+tables = {}
 
 
 def reset():
@@ -26,6 +30,7 @@ def reset():
     recorded.clear()
     kept.clear()
     lines.clear()
+    tables.clear()
 
 
 @dataclass
@@ -74,6 +79,16 @@ def _delete_many(keys):
         kept.pop(key, None)
 
 
+_opened = []
+
+
+def _open(name):
+    if name not in tables:
+        return None
+    _opened.append(tables[name])
+    return len(_opened) - 1
+
+
 def _in_the_host(*_):
     raise RuntimeError("the kernels are in the host; test this with `petrel plugin test`")
 
@@ -97,6 +112,9 @@ _imports.state = SimpleNamespace(
     put_many=lambda keys, values, _: kept.update(zip(keys.parts(), values.parts())),
     delete_many=_delete_many,
 )
+_imports.clock = SimpleNamespace(wall_ns=time.time_ns, monotonic_ns=time.monotonic_ns)
+_imports.random = SimpleNamespace(bytes=os.urandom)
+_imports.lookup = SimpleNamespace(open=_open, join_dict=lambda table, codes, column: _opened[table](codes, column))
 _imports.accel = SimpleNamespace(
     **dict.fromkeys(("regex_set", "key_set", "match_dict", "redact_dict", "hash_dict"), _in_the_host)
 )

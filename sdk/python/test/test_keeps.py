@@ -8,11 +8,12 @@ from pathlib import Path
 from petrel_plugin import testing  # before what imports the host
 
 from batches import batch, column, raw
-from petrel_plugin import Edits, Field, Kinds, Plan, Signals, Table, Waiting, log, plugin, state
+from petrel_plugin import NONE, Code, Edits, Field, Kinds, Plan, Signals, Table, Waiting
+from petrel_plugin import clock, log, lookup, plugin, random, state
 from petrel_plugin.guest import Processor
 from petrel_plugin.hold import threshold_of
 from petrel_plugin.metrics import Counter, Gauge, Histogram, UpDownCounter
-from petrel_plugin.registry import NONE, Kind, Verdict
+from petrel_plugin.registry import Kind, Verdict
 from petrel_plugin.testing import Instrument, instruments, kept, lines, recorded
 
 A, B = "01000000000000000080000000000000", "0200000000000000007fffffffffffff"
@@ -91,6 +92,24 @@ class Keeps(unittest.TestCase):
     def test_lines_for_the_operator_can_be_looked_at(self):
         log.info("ready")
         self.assertEqual(lines, [(3, "ready")])
+
+    def test_there_is_a_clock_and_there_are_random_bytes(self):
+        first = clock.monotonic_ns()
+        self.assertLessEqual(first, clock.monotonic_ns())
+        self.assertGreater(clock.wall_ns(), 1_577_836_800_000_000_000)
+        self.assertEqual(len(random.draw(16)), 16)
+        self.assertNotEqual(random.draw(16), random.draw(16))
+
+    def test_a_batch_is_joined_with_a_table_and_a_cell_gets_the_code_that_is_found(self):
+        testing.tables["owners"] = lambda codes, column: [9 if code == 1 else NONE for code in codes]
+        with self.assertRaisesRegex(KeyError, "no table none is mounted"):
+            lookup.Table("none")
+        owners = lookup.Table("owners")
+        self.assertEqual(owners.join([1, 2], "team"), [9, NONE])
+        self.assertEqual(owners.join([], "team"), [])
+        edits = Edits()
+        edits.put(batch(Plan(Signals.ALL), []), 0, 0, Code(9))
+        self.assertEqual(edits.cells, [(0, NONE, 0, Kind.STRING, 9)])
 
 
 class Holds(unittest.TestCase):

@@ -15,7 +15,7 @@ macro_rules! files {
 }
 
 /// All that a plugin needs: sources, contract, documentation.
-const JAVASCRIPT: [(&str, &str); 21] = files![
+const JAVASCRIPT: [(&str, &str); 27] = files![
     "javascript":
     "README.md",
     "package.json",
@@ -23,15 +23,21 @@ const JAVASCRIPT: [(&str, &str); 21] = files![
     "src/accel.js",
     "src/batch.js",
     "src/build.js",
+    "src/clock.d.ts",
+    "src/clock.js",
     "src/edits.js",
     "src/hold.js",
     "src/index.d.ts",
     "src/index.js",
     "src/log.d.ts",
     "src/log.js",
+    "src/lookup.d.ts",
+    "src/lookup.js",
     "src/metrics.d.ts",
     "src/metrics.js",
     "src/plan.js",
+    "src/random.d.ts",
+    "src/random.js",
     "src/registry.js",
     "src/state.d.ts",
     "src/state.js",
@@ -39,13 +45,16 @@ const JAVASCRIPT: [(&str, &str); 21] = files![
     "src/testing.d.ts",
     "src/testing.js",
 ];
-const GO: [(&str, &str); 22] = files![
+const GO: [(&str, &str); 31] = files![
     "go":
     "README.md",
     "accel/accel.go",
     "accel/guest.go",
     "accel/native.go",
     "batch.go",
+    "clock/clock.go",
+    "clock/guest.go",
+    "clock/native.go",
     "edits.go",
     "go.mod",
     "guest.go",
@@ -54,29 +63,38 @@ const GO: [(&str, &str); 22] = files![
     "log/guest.go",
     "log/log.go",
     "log/native.go",
+    "lookup/guest.go",
+    "lookup/lookup.go",
+    "lookup/native.go",
     "metrics/guest.go",
     "metrics/metrics.go",
     "metrics/native.go",
     "petrel.go",
     "plan.go",
+    "random/guest.go",
+    "random/native.go",
+    "random/random.go",
     "registry.go",
     "state/guest.go",
     "state/native.go",
     "state/state.go",
 ];
-const PYTHON: [(&str, &str); 14] = files![
+const PYTHON: [(&str, &str); 17] = files![
     "python":
     "README.md",
     "petrel_plugin/__init__.py",
     "petrel_plugin/accel.py",
     "petrel_plugin/batch.py",
     "petrel_plugin/build.py",
+    "petrel_plugin/clock.py",
     "petrel_plugin/edits.py",
     "petrel_plugin/guest.py",
     "petrel_plugin/hold.py",
     "petrel_plugin/log.py",
+    "petrel_plugin/lookup.py",
     "petrel_plugin/metrics.py",
     "petrel_plugin/plan.py",
+    "petrel_plugin/random.py",
     "petrel_plugin/registry.py",
     "petrel_plugin/state.py",
     "petrel_plugin/testing.py",

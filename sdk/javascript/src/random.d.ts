@@ -1,0 +1,2 @@
+/** This many, each random. */
+export declare function bytes(count: number): Uint8Array
