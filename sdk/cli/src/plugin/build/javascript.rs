@@ -25,7 +25,7 @@ const TOOLS: [&str; 2] = [
     "node_modules/@bytecodealliance/componentize-js",
     "node_modules/petrel-plugin/node_modules/@bytecodealliance/componentize-js",
 ];
-const LEAST_NODE: &str = "node 20 or later";
+const LEAST_NODE: &str = "node 20.6 or later";
 
 /// Builds the package in `dir`.
 pub(super) fn build(dir: &Path, output: Option<&Path>) -> anyhow::Result<Built> {
