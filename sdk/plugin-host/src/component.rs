@@ -6,7 +6,7 @@ use std::path::Path;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker};
 
-use crate::bindings::petrel::plugin::{accel, log, metrics, state, types};
+use crate::bindings::petrel::plugin::{accel, clock, log, metrics, random, state, types};
 use crate::bindings::{Plugin, PluginPre};
 use crate::cache::Cache;
 use crate::host::HostState;
@@ -15,8 +15,10 @@ use crate::host::HostState;
 const PACKAGE: &str = "petrel:plugin/";
 const VERSION: &str = "0.1";
 /// Offered, and in the contract but not offered yet.
-const OFFERED: [&str; 5] = ["types", "log", "accel", "metrics", "state"];
-const NOT_YET: [&str; 3] = ["clock", "random", "lookup"];
+const OFFERED: [&str; 7] = [
+    "types", "log", "accel", "metrics", "state", "clock", "random",
+];
+const NOT_YET: [&str; 1] = ["lookup"];
 
 /// A component of this contract, compiled and linked.
 pub(crate) struct Loaded {
@@ -25,6 +27,19 @@ pub(crate) struct Loaded {
     pub(crate) imports: Vec<String>,
     /// The version of the contract that it was built for.
     pub(crate) contract: String,
+}
+
+impl Loaded {
+    /// Whether it imports this interface of the contract.
+    pub(crate) fn imports(&self, interface: &str) -> bool {
+        let is_it = |name: &String| {
+            let name = name
+                .strip_prefix(PACKAGE)
+                .and_then(|rest| rest.split('@').next());
+            name == Some(interface)
+        };
+        self.imports.iter().any(is_it)
+    }
 }
 
 /// Loads `bytes`, which came from `path`. The error says what to do.
@@ -178,6 +193,8 @@ fn link(
     accel::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     metrics::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     state::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
+    clock::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
+    random::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     PluginPre::new(linker.instantiate_pre(component)?)
 }
 

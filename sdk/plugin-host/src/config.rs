@@ -24,6 +24,11 @@ pub struct ProcessorConfig {
     pub on_error: Option<OnError>,
     /// The operator's signature under `on_error: open` for a plugin whose loss must stop the data.
     pub i_accept_unredacted: bool,
+    /// Whether it may import `clock`.
+    pub allow_clock: bool,
+    /// For tests: `random` gives what follows from this, and the same each time. `None` = the
+    /// operating system's.
+    pub random_seed: Option<u64>,
     /// JSON handed to `configure`.
     pub config: serde_json::Value,
     /// Bounds of memory, time and answers.

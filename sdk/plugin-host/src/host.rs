@@ -1,5 +1,5 @@
-//! What guests may call: `log` and `accel`, and elsewhere `metrics` (`instruments`) and
-//! `state` (`state`). Nothing here blocks, and nothing trusts its arguments.
+//! What guests may call: `log` and `accel`, and elsewhere `metrics` (`instruments`), `state` (`state`),
+//! `clock` and `random` (`senses`). Nothing here blocks, and nothing trusts its arguments.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,6 +11,7 @@ use petrel_wire::Clock;
 use wasmtime::ResourceLimiter;
 
 use crate::bindings::petrel::plugin::{accel, log, types};
+use crate::config::ProcessorConfig;
 use crate::dictionary::Dictionary;
 use crate::instruments::{Instrument, Recordings};
 use crate::keys::KeyRule;
@@ -19,6 +20,7 @@ use crate::plan::Plan;
 use crate::redact::Redaction;
 use crate::registry::{ALL_SLOTS, access, code};
 use crate::scrub::without_data;
+use crate::senses::Senses;
 use crate::state::Notes;
 use crate::view::{Codes, ColumnView as _, View};
 
@@ -39,6 +41,7 @@ const VALUES_PER_LOOK: u32 = 64;
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) senses: Senses,
     /// Compiled once, though each instance asks for them. Held for lookups, never across a call.
     pattern_sets: Mutex<HashMap<Vec<String>, Arc<PatternSet>>>,
     lines: Mutex<Lines>,
@@ -58,11 +61,20 @@ impl Shared {
     pub(crate) fn new(name: String, clock: Arc<dyn Clock>) -> Self {
         Self {
             name,
+            senses: Senses::new(None, clock.as_ref()),
             clock,
             pattern_sets: Mutex::default(),
             lines: Mutex::default(),
             memory: AtomicU64::new(0),
             fuel: AtomicU64::new(0),
+        }
+    }
+
+    /// As [`Shared::new`], with what the operator says of it.
+    pub(crate) fn of(config: &ProcessorConfig, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            senses: Senses::new(config.random_seed, clock.as_ref()),
+            ..Self::new(config.name.clone(), clock)
         }
     }
 

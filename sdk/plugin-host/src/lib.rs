@@ -48,6 +48,7 @@ mod run;
 mod salvage;
 mod scan;
 mod scrub;
+mod senses;
 mod sheet;
 mod signature;
 mod state;

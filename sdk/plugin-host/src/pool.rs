@@ -72,6 +72,11 @@ impl Pool {
         self.started.load(Ordering::Relaxed)
     }
 
+    /// From here on what it does counts: time and chance are real.
+    pub(crate) fn begin(&self) {
+        self.shared.senses.begin();
+    }
+
     /// What instances have taken: of memory at most, of fuel in all.
     pub(crate) fn taken(&self) -> (u64, u64) {
         let load = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
@@ -129,9 +134,13 @@ impl Pool {
         answer
     }
 
-    /// Instances that keep state begin anew.
+    /// Instances that keep state begin anew, and those that know another time and chance from their
+    /// trial: a key drawn there would be everybody's.
     pub(crate) fn renew(&self, engine: &Engine) -> Result<(), Failure> {
-        if self.single {
+        let has_sensed = ["clock", "random"]
+            .iter()
+            .any(|one| self.loaded.imports(one));
+        if self.single || has_sensed {
             let instance = self.start(engine, None)?;
             *self.idle() = Idle {
                 instances: vec![instance],

@@ -91,7 +91,14 @@ impl Processor {
         let started = clock.monotonic();
         let loaded =
             component::load(&engine.engine, &config.plugin, &bytes, cache).map_err(named)?;
-        let shared = Arc::new(Shared::new(name.clone(), Arc::clone(clock)));
+        if loaded.imports("clock") && !config.allow_clock {
+            return Err(named(format!(
+                "{file} imports the clock, which is off unless you allow it, since clocks help to \
+                 spy on others on this machine; batches carry their time without it. If you trust \
+                 this plugin, write `allow: [clock]` beside `plugin:`"
+            )));
+        }
+        let shared = Arc::new(Shared::of(config, Arc::clone(clock)));
         let failed = |doing: &str, failure: &Failure| {
             let words = failure.words();
             format!("processor {name:?}: {file} failed to {doing}: {words}")
@@ -132,8 +139,7 @@ impl Processor {
             "processor {name} runs {plugin} {version}"
         );
         let single = !descriptor.stateless;
-        let is_state = |name: &String| name.starts_with("petrel:plugin/state@");
-        let may_keep = loaded.imports.iter().any(is_state);
+        let may_keep = loaded.imports("state");
         Ok(Self {
             config: config.clone(),
             plugin: format!("{plugin} {version}"),
@@ -205,6 +211,7 @@ impl Processor {
             |before| Arc::clone(&before.meter),
         );
         self.breaker = Breaker::default();
+        self.pool.begin();
         let renewed = self.pool.renew(engine);
         renewed.map_err(|failure| {
             let (name, words) = (self.name(), failure.words());

@@ -174,6 +174,13 @@ pub fn processor<K: Keys>(
         &[("true", true), ("false", false)],
     )
     .unwrap_or(false);
+    let mut allow_clock = false;
+    for word in words(section, "allow").unwrap_or_default() {
+        match word.as_str() {
+            "clock" => allow_clock = true,
+            _ => section.complain("allow", format!("{word:?} is none of clock")),
+        }
+    }
     let config = section
         .json("config")
         .unwrap_or_else(|| serde_json::json!({}));
@@ -210,6 +217,8 @@ pub fn processor<K: Keys>(
         interpreted: plugins.interpreted,
         on_error,
         i_accept_unredacted,
+        allow_clock,
+        random_seed: None,
         config,
         limits,
     })

@@ -51,6 +51,7 @@ pub mod accel;
 mod batch;
 #[doc(hidden)]
 pub mod bindings;
+pub mod clock;
 mod column;
 mod edits;
 mod error;
@@ -59,6 +60,7 @@ pub mod guest;
 pub mod log;
 pub mod metrics;
 mod plan;
+pub mod random;
 mod registry;
 pub mod state;
 #[cfg(not(target_arch = "wasm32"))]

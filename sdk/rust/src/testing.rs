@@ -39,6 +39,7 @@ pub(crate) mod kept;
 pub(crate) mod kernels;
 mod keys;
 mod rows;
+pub(crate) mod senses;
 mod window;
 
 use std::cell::RefCell;
@@ -81,6 +82,7 @@ impl<P: Processor> Tested<P> {
     /// Configures it, as the host does.
     pub fn new(config: Value) -> Result<Self> {
         kernels::begin_configure();
+        senses::begin();
         let configured = configure::<P>(config.to_string().as_bytes(), &LIMITS);
         kernels::end();
         Ok(Self {
@@ -127,6 +129,7 @@ impl<P: Processor> Tested<P> {
             return Ok(window::joined(&request, out));
         };
         self.batches += 1;
+        senses::set_now(self.now_ns);
         let model = columns::Model::project(&request, rows, &plan);
         let batch = model.batch(self.batches, self.now_ns);
         kernels::begin_process(&model);
@@ -170,6 +173,7 @@ impl<P: Processor> Tested<P> {
             return Ok(Vec::new());
         }
         self.ticked_ns = self.now_ns;
+        senses::set_now(self.now_ns);
         let mut answer = self.configured.tick(self.now_ns)?;
         let decided = window::take_decisions(&mut answer).map_err(Error::bad_input)?;
         Ok(self.window.decide(decided))

@@ -76,6 +76,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Answer> {
         // A failure must show here, whatever it would do to data.
         on_error: Some(OnError::Closed),
         config: case.config_or_empty(),
+        allow_clock: true,
         limits: host::limits(),
         interpreted: options.interpreter,
         ..ProcessorConfig::default()

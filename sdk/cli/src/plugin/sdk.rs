@@ -100,13 +100,14 @@ const PYTHON: [(&str, &str); 17] = files![
     "petrel_plugin/testing.py",
 ];
 const WIT: [(&str, &str); 2] = files!["rust": "wit/README.md", "wit/plugin.wit"];
-const RUST: [(&str, &str); 25] = files![
+const RUST: [(&str, &str); 28] = files![
     "rust":
     "README.md",
     "src/about.rs",
     "src/accel.rs",
     "src/batch.rs",
     "src/bindings.rs",
+    "src/clock.rs",
     "src/column.rs",
     "src/edits.rs",
     "src/error.rs",
@@ -115,6 +116,7 @@ const RUST: [(&str, &str); 25] = files![
     "src/log.rs",
     "src/metrics.rs",
     "src/plan.rs",
+    "src/random.rs",
     "src/registry.rs",
     "src/state.rs",
     "src/testing.rs",
@@ -126,6 +128,7 @@ const RUST: [(&str, &str); 25] = files![
     "src/testing/kernels.rs",
     "src/testing/keys.rs",
     "src/testing/rows.rs",
+    "src/testing/senses.rs",
     "src/testing/window.rs",
 ];
 const MANIFEST: &str = include_str!("../../../rust/Cargo.toml");

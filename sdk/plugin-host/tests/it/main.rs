@@ -16,5 +16,6 @@ mod metrics;
 mod otlp;
 mod redact;
 mod reload;
+mod senses;
 mod signed;
 mod zoo;

@@ -33,6 +33,15 @@ fn kernels() -> Guest {
     }
 }
 
+/// Wants more random bytes than there is memory.
+fn gambler() -> Guest {
+    Guest {
+        more: r#"(import "petrel:plugin/random@0.1.0" "bytes" (func $bytes (param i32 i32)))"#
+            .into(),
+        ..Guest::that("(call $bytes (i32.const -1) (i32.const 3000))")
+    }
+}
+
 /// Asks for the strings, and tells in its log and in its words what it was shown.
 fn gossip() -> Guest {
     Guest {
@@ -114,6 +123,11 @@ pub(crate) fn evil() -> Vec<(&'static str, Guest, &'static str)> {
         ),
         ("host-call flood", flood(), "ran longer than"),
         ("kernel flood", kernels(), "ran"),
+        (
+            "four gigabytes of chance",
+            gambler(),
+            "random bytes at once",
+        ),
         ("gossip", gossip(), "***"),
         (
             "answer that is not aligned",
