@@ -1,4 +1,5 @@
-//! Adds attributes: the same to all, or from a table by the value of another.
+//! Adds attributes: the same to all, or from a table by the value of another. The table stands in the
+//! configuration, or in a file that the operator mounts.
 //!
 //! What is there already stays, unless the configuration says `replace: true`. Existing values are
 //! not read, except of the keys that tables are looked up by.
@@ -6,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use petrel_plugin::prelude::*;
+use petrel_plugin::{Code, lookup};
 
 /// What an operator writes under `config:`.
 #[derive(Debug, Deserialize)]
@@ -29,7 +31,13 @@ struct Lookup {
     /// The attribute that is looked up.
     key: String,
     /// By its value, the attributes to add.
+    #[serde(default)]
     table: BTreeMap<String, BTreeMap<String, Scalar>>,
+    /// The name of a mounted table.
+    lookup: Option<String>,
+    /// Of a mounted table: columns, and the attributes that they become.
+    #[serde(default)]
+    columns: BTreeMap<String, String>,
     /// For values that the table does not have.
     #[serde(default)]
     otherwise: BTreeMap<String, Scalar>,
@@ -81,11 +89,14 @@ const SCHEMA: &str = r##"{
       "items": {
         "type": "object",
         "additionalProperties": false,
-        "required": ["on", "key", "table"],
+        "required": ["on", "key"],
+        "oneOf": [{ "required": ["table"] }, { "required": ["lookup", "columns"] }],
         "properties": {
           "on": { "enum": ["resource", "record"] },
           "key": { "type": "string", "description": "The attribute that is looked up." },
           "table": { "type": "object", "additionalProperties": { "$ref": "#/$defs/attributes" } },
+          "lookup": { "type": "string", "description": "The name of a table that `lookups` of the processor mounts." },
+          "columns": { "type": "object", "additionalProperties": { "type": "string" }, "description": "Columns of that table, and the attributes that they become." },
           "otherwise": { "$ref": "#/$defs/attributes", "description": "For values that the table does not have." }
         }
       }
@@ -112,8 +123,17 @@ struct Attribute {
 struct Prepared {
     table: Table,
     key: Slot,
-    by_value: BTreeMap<String, Vec<Attribute>>,
+    by: By,
     otherwise: Vec<Attribute>,
+}
+
+/// Where a table stands.
+#[derive(Debug)]
+enum By {
+    /// In the configuration.
+    Value(BTreeMap<String, Vec<Attribute>>),
+    /// With the host, which has the attributes of each slot in a column.
+    Column(Vec<(lookup::Column, Slot)>),
 }
 
 impl Processor for Enrich {
@@ -160,13 +180,9 @@ impl Processor for Enrich {
             }
         }
         for lookup in &self.lookups {
-            for row in 0..batch.rows(lookup.table) {
-                let value = batch.get(lookup.key, row);
-                let value = value.and_then(|cell| cell.value.text()).map(Text::to_str);
-                let found = value.and_then(|value| lookup.by_value.get(value.as_ref()));
-                for attribute in found.unwrap_or(&lookup.otherwise) {
-                    self.add(batch, edits, row, attribute);
-                }
+            match &lookup.by {
+                By::Value(by_value) => self.add_by_value(batch, edits, lookup, by_value),
+                By::Column(columns) => self.add_by_column(batch, edits, lookup, columns),
             }
         }
         Ok(())
@@ -174,6 +190,59 @@ impl Processor for Enrich {
 }
 
 impl Enrich {
+    fn add_by_value(
+        &self,
+        batch: &Batch<'_>,
+        edits: &mut Edits,
+        lookup: &Prepared,
+        by_value: &BTreeMap<String, Vec<Attribute>>,
+    ) {
+        for row in 0..batch.rows(lookup.table) {
+            let value = batch.get(lookup.key, row);
+            let value = value.and_then(|cell| cell.value.text()).map(Text::to_str);
+            let found = value.and_then(|value| by_value.get(value.as_ref()));
+            for attribute in found.unwrap_or(&lookup.otherwise) {
+                self.add(batch, edits, row, attribute);
+            }
+        }
+    }
+
+    /// What the table has is added as it is: the host appended it to the batch's strings.
+    fn add_by_column(
+        &self,
+        batch: &Batch<'_>,
+        edits: &mut Edits,
+        lookup: &Prepared,
+        columns: &[(lookup::Column, Slot)],
+    ) {
+        let rows = 0..batch.rows(lookup.table);
+        let code = |row| {
+            let value = batch.get(lookup.key, row)?.value.text();
+            value.map(|text| text.code)
+        };
+        let codes: Vec<Code> = rows
+            .clone()
+            .map(|row| code(row).unwrap_or(Code::NONE))
+            .collect();
+        let mut has_none = vec![true; codes.len()];
+        for (column, slot) in columns {
+            for ((row, found), none) in rows.clone().zip(column.join(&codes)).zip(&mut has_none) {
+                if found == Code::NONE {
+                    continue;
+                }
+                *none = false;
+                if self.replace || batch.get(*slot, row).is_none() {
+                    edits.put(batch, *slot, row, found);
+                }
+            }
+        }
+        for (row, _) in rows.zip(has_none).filter(|(_, none)| *none) {
+            for attribute in &lookup.otherwise {
+                self.add(batch, edits, row, attribute);
+            }
+        }
+    }
+
     fn add(&self, batch: &Batch<'_>, edits: &mut Edits, row: u32, attribute: &Attribute) {
         if self.replace || batch.get(attribute.slot, row).is_none() {
             edits.put(batch, attribute.slot, row, &attribute.value);
@@ -224,16 +293,55 @@ impl Slots<'_> {
             On::Resource => Table::RESOURCE,
             On::Record => Table::RECORD,
         };
-        let mut by_value = BTreeMap::new();
-        for (value, attributes) in lookup.table {
-            by_value.insert(value, self.attributes(table, attributes)?);
-        }
+        let by = match &lookup.lookup {
+            None if lookup.table.is_empty() || !lookup.columns.is_empty() => {
+                return Err(Error::config(format!(
+                    "config: the lookup of {:?} needs `table`, or `lookup` and `columns`",
+                    lookup.key
+                )));
+            }
+            None => {
+                let mut by_value = BTreeMap::new();
+                for (value, attributes) in lookup.table {
+                    by_value.insert(value, self.attributes(table, attributes)?);
+                }
+                By::Value(by_value)
+            }
+            Some(name) if lookup.columns.is_empty() || !lookup.table.is_empty() => {
+                return Err(Error::config(format!(
+                    "config: with `lookup: {name}` go `columns`, such as {{ city: site.city }}, and \
+                     no `table`"
+                )));
+            }
+            Some(name) => self.mounted(table, name, lookup.columns)?,
+        };
         Ok(Prepared {
             table,
             key: self.plan.select(Selector::attributes(table, &lookup.key)),
-            by_value,
+            by,
             otherwise: self.attributes(table, lookup.otherwise)?,
         })
+    }
+}
+
+impl Slots<'_> {
+    fn mounted(
+        &mut self,
+        table: Table,
+        name: &str,
+        columns: BTreeMap<String, String>,
+    ) -> Result<By> {
+        let Some(mounted) = lookup::Mounted::open(name) else {
+            return Err(Error::config(format!(
+                "config: no table {name:?} is mounted; write `lookups: {{ {name}: FILE.csv }}` \
+                 beside `config:`"
+            )));
+        };
+        let columns = columns.into_iter().map(|(column, attribute)| {
+            let slot = self.written(table, attribute)?;
+            Ok((mounted.column(&column), slot))
+        });
+        Ok(By::Column(columns.collect::<Result<_>>()?))
     }
 }
 

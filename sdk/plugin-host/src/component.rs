@@ -6,7 +6,7 @@ use std::path::Path;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker};
 
-use crate::bindings::petrel::plugin::{accel, clock, log, metrics, random, state, types};
+use crate::bindings::petrel::plugin::{accel, clock, log, lookup, metrics, random, state, types};
 use crate::bindings::{Plugin, PluginPre};
 use crate::cache::Cache;
 use crate::host::HostState;
@@ -14,11 +14,9 @@ use crate::host::HostState;
 /// What every component is made for.
 const PACKAGE: &str = "petrel:plugin/";
 const VERSION: &str = "0.1";
-/// Offered, and in the contract but not offered yet.
-const OFFERED: [&str; 7] = [
-    "types", "log", "accel", "metrics", "state", "clock", "random",
+const OFFERED: [&str; 8] = [
+    "types", "log", "accel", "metrics", "state", "clock", "random", "lookup",
 ];
-const NOT_YET: [&str; 1] = ["lookup"];
 
 /// A component of this contract, compiled and linked.
 pub(crate) struct Loaded {
@@ -160,11 +158,6 @@ fn check_import(name: &str) -> Result<(), String> {
         ));
     };
     check_version(name)?;
-    if NOT_YET.contains(&interface) {
-        return Err(format!(
-            "imports {name}, which this version of Petrel does not offer yet"
-        ));
-    }
     if OFFERED.contains(&interface) {
         return Ok(());
     }
@@ -195,6 +188,7 @@ fn link(
     state::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     clock::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     random::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
+    lookup::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     PluginPre::new(linker.instantiate_pre(component)?)
 }
 

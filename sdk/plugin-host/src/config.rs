@@ -1,5 +1,6 @@
 //! What an operator decides about a processor, already parsed: the agent reads it from its YAML.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct ProcessorConfig {
     /// For tests: `random` gives what follows from this, and the same each time. `None` = the
     /// operating system's.
     pub random_seed: Option<u64>,
+    /// Files of tables (CSV), by the names under which the plugin opens them.
+    pub lookups: BTreeMap<String, PathBuf>,
     /// JSON handed to `configure`.
     pub config: serde_json::Value,
     /// Bounds of memory, time and answers.

@@ -1,5 +1,5 @@
 //! What guests may call: `log` and `accel`, and elsewhere `metrics` (`instruments`), `state` (`state`),
-//! `clock` and `random` (`senses`). Nothing here blocks, and nothing trusts its arguments.
+//! `lookup` (`lookup`), `clock` and `random` (`senses`). Nothing here blocks, and nothing trusts its arguments.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,6 +15,7 @@ use crate::config::ProcessorConfig;
 use crate::dictionary::Dictionary;
 use crate::instruments::{Instrument, Recordings};
 use crate::keys::KeyRule;
+use crate::lookup::{Joined, Tables};
 use crate::patterns::PatternSet;
 use crate::plan::Plan;
 use crate::redact::Redaction;
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) senses: Senses,
+    pub(crate) tables: Arc<Tables>,
     /// Compiled once, though each instance asks for them. Held for lookups, never across a call.
     pattern_sets: Mutex<HashMap<Vec<String>, Arc<PatternSet>>>,
     lines: Mutex<Lines>,
@@ -62,6 +64,7 @@ impl Shared {
         Self {
             name,
             senses: Senses::new(None, clock.as_ref()),
+            tables: Arc::default(),
             clock,
             pattern_sets: Mutex::default(),
             lines: Mutex::default(),
@@ -71,9 +74,10 @@ impl Shared {
     }
 
     /// As [`Shared::new`], with what the operator says of it.
-    pub(crate) fn of(config: &ProcessorConfig, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn of(config: &ProcessorConfig, tables: Tables, clock: Arc<dyn Clock>) -> Self {
         Self {
             senses: Senses::new(config.random_seed, clock.as_ref()),
+            tables: Arc::new(tables),
             ..Self::new(config.name.clone(), clock)
         }
     }
@@ -176,6 +180,7 @@ pub(crate) struct Work {
     pub(crate) deadline: Duration,
     pub(crate) recordings: Box<Recordings>,
     pub(crate) notes: Box<Notes>,
+    pub(crate) joined: Box<Joined>,
 }
 
 impl HostState {
@@ -267,7 +272,7 @@ impl Work {
     }
 
     /// The string of one of the guest's codes.
-    fn text(&self, code: u32) -> &[u8] {
+    pub(crate) fn text(&self, code: u32) -> &[u8] {
         let code = self.codes.to_sheet(code);
         self.dictionary.get(code).unwrap_or_default()
     }

@@ -152,6 +152,7 @@ fn capability(import: &str) -> Option<String> {
         "log" => Some("log (lines in the agent's log)".into()),
         "accel" => Some("accel (the host's kernels over selected values)".into()),
         "metrics" => Some("metrics (counts of its own, with labels from what it reads)".into()),
+        "lookup" => Some("lookup (tables that `lookups:` mounts)".into()),
         "clock" => Some("clock (the time, to the millisecond; needs `allow: [clock]`)".into()),
         "random" => Some("random (bytes of the operating system's)".into()),
         "state" => Some("state (up to 1 MiB that survives restarts)".into()),

@@ -33,6 +33,7 @@ mod instance;
 mod instruments;
 mod keys;
 mod layout;
+mod lookup;
 mod measure;
 mod meter;
 mod patterns;

@@ -77,6 +77,11 @@ impl Pool {
         self.shared.senses.begin();
     }
 
+    /// Whether the files of its lookups still hold what was read.
+    pub(crate) fn has_current_tables(&self) -> bool {
+        self.shared.tables.are_current()
+    }
+
     /// What instances have taken: of memory at most, of fuel in all.
     pub(crate) fn taken(&self) -> (u64, u64) {
         let load = |figure: &AtomicU64| figure.load(Ordering::Relaxed);

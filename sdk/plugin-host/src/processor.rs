@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::hold::{self, Decision};
 use crate::host::{Shared, printable};
 use crate::instance::{Failure, Instance, SHUTDOWN};
+use crate::lookup::Tables;
 use crate::meter::Meter;
 use crate::plan::Plan;
 use crate::pool::Pool;
@@ -98,7 +99,8 @@ impl Processor {
                  this plugin, write `allow: [clock]` beside `plugin:`"
             )));
         }
-        let shared = Arc::new(Shared::of(config, Arc::clone(clock)));
+        let tables = Tables::read(&config.lookups).map_err(named)?;
+        let shared = Arc::new(Shared::of(config, tables, Arc::clone(clock)));
         let failed = |doing: &str, failure: &Failure| {
             let words = failure.words();
             format!("processor {name:?}: {file} failed to {doing}: {words}")
@@ -157,10 +159,12 @@ impl Processor {
         })
     }
 
-    /// Whether it is just what `config` and the component behind it would make anew.
+    /// Whether it is just what `config`, the component behind it and its lookups would make anew.
     pub(crate) fn is(&self, config: &ProcessorConfig) -> bool {
         let read = || component::read(&config.plugin, config.limits.component_bytes);
-        self.config == *config && read().is_ok_and(|bytes| digest(&bytes) == self.sha256)
+        self.config == *config
+            && read().is_ok_and(|bytes| digest(&bytes) == self.sha256)
+            && self.pool.has_current_tables()
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -207,6 +207,7 @@ impl Processor {
             deadline: self.now() + budget,
             recordings: Box::default(),
             notes: Box::new(Notes::new(Arc::clone(self.state()), written)),
+            joined: Box::default(),
         });
         self.account().calls.fetch_add(1, Ordering::Relaxed);
         let answer = self.pool().with(turn.engine, |instance| {

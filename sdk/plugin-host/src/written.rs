@@ -1,7 +1,8 @@
 //! The sections `processors:` and `plugins:` as both binaries have them: the same keys, words and complaints, over
 //! whatever reads the file there.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -219,9 +220,35 @@ pub fn processor<K: Keys>(
         i_accept_unredacted,
         allow_clock,
         random_seed: None,
+        lookups: lookups(section, beside),
         config,
         limits,
     })
+}
+
+/// Names and files.
+fn lookups<K: Keys>(section: &K, beside: &Path) -> BTreeMap<String, PathBuf> {
+    let mut files = BTreeMap::new();
+    let given = match section.json("lookups") {
+        None => return files,
+        Some(Value::Object(given)) => given,
+        Some(_) => {
+            let what = "expected names and files, like { sites: sites.csv }";
+            section.complain("lookups", what.to_owned());
+            return files;
+        }
+    };
+    for (name, file) in given {
+        let Some(file) = file.as_str().map(|file| beside.join(file)) else {
+            section.complain("lookups", format!("{name} is no file's name"));
+            continue;
+        };
+        if !file.is_file() {
+            section.complain("lookups", format!("no file {}", file.display()));
+        }
+        files.insert(name, file);
+    }
+    files
 }
 
 fn stem(plugin: &str) -> String {

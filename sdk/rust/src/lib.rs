@@ -58,6 +58,7 @@ mod error;
 #[doc(hidden)]
 pub mod guest;
 pub mod log;
+pub mod lookup;
 pub mod metrics;
 mod plan;
 pub mod random;

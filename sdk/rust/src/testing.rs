@@ -38,11 +38,13 @@ pub(crate) mod instruments;
 pub(crate) mod kept;
 pub(crate) mod kernels;
 mod keys;
+pub(crate) mod lookups;
 mod rows;
 pub(crate) mod senses;
 mod window;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 
 pub use golden::golden;
@@ -81,6 +83,13 @@ const NOW_NS: u64 = 1_732_215_600_000_000_000;
 impl<P: Processor> Tested<P> {
     /// Configures it, as the host does.
     pub fn new(config: Value) -> Result<Self> {
+        Self::with_lookups(config, &BTreeMap::new())
+    }
+
+    /// As [`Tested::new`], with tables that the operator has mounted: names, and what stands in the
+    /// files. Those of the newest one count for all that are tested on this thread.
+    pub fn with_lookups(config: Value, lookups: &BTreeMap<String, String>) -> Result<Self> {
+        lookups::mount(lookups);
         kernels::begin_configure();
         senses::begin();
         let configured = configure::<P>(config.to_string().as_bytes(), &LIMITS);

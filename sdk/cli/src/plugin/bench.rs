@@ -77,6 +77,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Answer> {
         on_error: Some(OnError::Closed),
         config: case.config_or_empty(),
         allow_clock: true,
+        lookups: case.lookups.clone(),
         limits: host::limits(),
         interpreted: options.interpreter,
         ..ProcessorConfig::default()

@@ -1,5 +1,6 @@
 //! Golden cases: a folder each under `cases/`, with what goes in and what must come out.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,8 @@ pub(crate) struct Case {
     pub(crate) input: Vec<Batch>,
     /// Nothing yet: the case is new.
     pub(crate) expected: Option<Vec<Batch>>,
+    /// Tables that it looks something up in: files under `lookups/`, by name.
+    pub(crate) lookups: BTreeMap<String, PathBuf>,
     /// What must have been counted, if the case is about that.
     pub(crate) counted: Option<Value>,
 }
@@ -78,6 +81,7 @@ impl Case {
             } else {
                 None
             },
+            lookups: lookups(&dir),
             dir,
             config,
             counted,
@@ -102,7 +106,7 @@ impl Case {
 
     /// Runs it in the host: what comes out, or the plugin's failure in words.
     pub(crate) fn run(&self, component: &Path) -> anyhow::Result<Result<Passed, String>> {
-        let host = match Host::load_for_cases(component, self.config.clone()) {
+        let host = match Host::load_for_case(component, self) {
             Ok(host) => host,
             Err(error) => return Ok(Err(format!("{error:#}"))),
         };
@@ -139,6 +143,18 @@ impl Case {
             otlp::write(&out.batches, Form::Json, Layout::Indented),
         )
     }
+}
+
+fn lookups(case: &Path) -> BTreeMap<String, PathBuf> {
+    let files = fs::read_dir(case.join("lookups")).into_iter().flatten();
+    let files = files.flatten().map(|entry| entry.path());
+    let name = |file: &Path| {
+        file.file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+    };
+    files
+        .filter_map(|file| Some((name(&file)?, file)))
+        .collect()
 }
 
 const INPUT: &str = "input.otlp.json";

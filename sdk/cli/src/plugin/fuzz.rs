@@ -43,19 +43,21 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Answer> {
     };
     let seed = options.seed.unwrap_or_else(|| SystemClock::new().wall().0);
     let mut examples = Vec::new();
-    let mut configs = Vec::<Value>::new();
+    let mut distinct = Vec::<&Case>::new();
     for case in &cases {
         examples.extend(case.examples()?);
         examples.push(case.config.clone());
-        if !configs.contains(&case.config) {
-            configs.push(case.config.clone());
+        let alike = |one: &&Case| one.config == case.config && one.lookups.is_empty();
+        if !case.lookups.is_empty() || !distinct.iter().any(alike) {
+            distinct.push(case);
         }
     }
     let mut out = String::new();
-    for config in configs {
+    for case in distinct {
+        let config = &case.config;
         let trial = Trial {
             component: &component,
-            config: &config,
+            case,
         };
         // The same requests for each, so that a seed says it all.
         let mut generator = Generator::new(seed, Words::of(examples.iter()));
@@ -70,7 +72,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Answer> {
             };
             let least = trial.shrunk(row)?;
             let words = trial.failure(&least)?.unwrap_or(words);
-            let case = save(&options.dir, seed, &least, &config)?;
+            let case = save(&options.dir, seed, &least, case)?;
             writeln!(
                 out,
                 "seed {seed}: FAILED with config {config}\n  {words}\n\nThe smallest that makes it fail is a case now, which `petrel plugin test` runs:\n\n    {}",
@@ -93,16 +95,16 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Answer> {
     })
 }
 
-/// A component with one of its configurations.
+/// A component with the configuration of one of its cases.
 struct Trial<'a> {
     component: &'a Path,
-    config: &'a Value,
+    case: &'a Case,
 }
 
 impl Trial<'_> {
     /// What goes wrong when a new instance is given these, one after the other.
     fn failure(&self, requests: &[Value]) -> anyhow::Result<Option<String>> {
-        let host = Host::load_for_cases(self.component, self.config.clone())?;
+        let host = Host::load_for_case(self.component, self.case)?;
         for request in requests {
             let Ok(batches) = otlp::read_json(request.to_string().as_bytes()) else {
                 // The door would not have taken it.
@@ -210,7 +212,7 @@ fn items_of(request: &Value) -> u64 {
     batches.iter().map(|batch| u64::from(batch.items())).sum()
 }
 
-fn save(dir: &Path, seed: u64, requests: &[Value], config: &Value) -> anyhow::Result<PathBuf> {
+fn save(dir: &Path, seed: u64, requests: &[Value], of: &Case) -> anyhow::Result<PathBuf> {
     let case = dir.join("cases").join(format!("fuzz-{seed}"));
     let cannot = || format!("cannot write {}", case.display());
     fs::create_dir_all(&case).with_context(cannot)?;
@@ -219,8 +221,13 @@ fn save(dir: &Path, seed: u64, requests: &[Value], config: &Value) -> anyhow::Re
         writeln!(text, "{request:#}")?;
     }
     fs::write(case.join("input.otlp.json"), text).with_context(cannot)?;
-    if !config.is_null() {
-        fs::write(case.join("config.json"), format!("{config:#}\n")).with_context(cannot)?;
+    if !of.config.is_null() {
+        fs::write(case.join("config.json"), format!("{:#}\n", of.config)).with_context(cannot)?;
+    }
+    for file in of.lookups.values() {
+        let lookups = case.join("lookups");
+        fs::create_dir_all(&lookups).with_context(cannot)?;
+        fs::copy(file, lookups.join(file.file_name().unwrap_or_default())).with_context(cannot)?;
     }
     Ok(case)
 }

@@ -1,8 +1,8 @@
 //! Runs a component in the host that agent and aggregator have, over a few requests.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use petrel_wire::otlp::by_trace::{Take, TraceId, select};
 use petrel_wire::{Batch, Clock, Limits, Signal, SystemClock, UnixNanos};
 use serde_json::Value;
 
+use super::cases::Case;
 use super::{compiled, otlp};
 
 /// Larger than the agent's default: whether that is wise is the operator's decision, not the tool's.
@@ -55,16 +56,28 @@ pub(crate) enum Outcome {
 impl Host {
     /// Loads `component` with the host's own clock.
     pub(crate) fn load(component: &Path, config: Value) -> anyhow::Result<Self> {
-        Self::with(component, config, None)
+        Self::with(component, config, BTreeMap::new(), None)
     }
 
     /// Loads `component` with the clock of golden cases: it stands still during a request, and each
     /// is a second after the one before.
     pub(crate) fn load_for_cases(component: &Path, config: Value) -> anyhow::Result<Self> {
-        Self::with(component, config, Some(Arc::new(Steps::default())))
+        let clock = Some(Arc::new(Steps::default()));
+        Self::with(component, config, BTreeMap::new(), clock)
     }
 
-    fn with(component: &Path, config: Value, clock: Option<Arc<Steps>>) -> anyhow::Result<Self> {
+    /// As [`Host::load_for_cases`], with what the case configures and mounts.
+    pub(crate) fn load_for_case(component: &Path, case: &Case) -> anyhow::Result<Self> {
+        let clock = Some(Arc::new(Steps::default()));
+        Self::with(component, case.config.clone(), case.lookups.clone(), clock)
+    }
+
+    fn with(
+        component: &Path,
+        config: Value,
+        lookups: BTreeMap<String, PathBuf>,
+        clock: Option<Arc<Steps>>,
+    ) -> anyhow::Result<Self> {
         let stem = component.file_stem().unwrap_or_default();
         let config = ProcessorConfig {
             name: stem.to_string_lossy().into_owned(),
@@ -79,6 +92,7 @@ impl Host {
             // It sees nothing but examples here; `random` gives what it gives in the SDK's tests.
             allow_clock: true,
             random_seed: clock.is_some().then_some(0),
+            lookups,
             limits: limits(),
             ..ProcessorConfig::default()
         };

@@ -100,7 +100,7 @@ const PYTHON: [(&str, &str); 17] = files![
     "petrel_plugin/testing.py",
 ];
 const WIT: [(&str, &str); 2] = files!["rust": "wit/README.md", "wit/plugin.wit"];
-const RUST: [(&str, &str); 28] = files![
+const RUST: [(&str, &str); 30] = files![
     "rust":
     "README.md",
     "src/about.rs",
@@ -114,6 +114,7 @@ const RUST: [(&str, &str); 28] = files![
     "src/guest.rs",
     "src/lib.rs",
     "src/log.rs",
+    "src/lookup.rs",
     "src/metrics.rs",
     "src/plan.rs",
     "src/random.rs",
@@ -127,6 +128,7 @@ const RUST: [(&str, &str); 28] = files![
     "src/testing/kept.rs",
     "src/testing/kernels.rs",
     "src/testing/keys.rs",
+    "src/testing/lookups.rs",
     "src/testing/rows.rs",
     "src/testing/senses.rs",
     "src/testing/window.rs",

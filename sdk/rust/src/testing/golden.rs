@@ -1,5 +1,6 @@
 //! The golden cases of a plugin, natively: the same files that `petrel plugin test` runs in the host.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -10,7 +11,8 @@ use super::{NOW_NS, Tested};
 use crate::Processor;
 
 /// Runs every case in `dir`: a folder with `input.otlp.json`, `expected.otlp.json` and, where the
-/// configuration is not empty, `config.json`. A file may hold several requests, one after the other;
+/// configuration is not empty, `config.json`; tables that it looks something up in are files in
+/// `lookups/`, like `lookups/sites.csv`. A file may hold several requests, one after the other;
 /// they come a second apart. If there is `expected.metrics.json`, it is what the plugin must have
 /// counted. Panics with the first difference.
 pub fn golden<P: Processor>(dir: impl AsRef<Path>) {
@@ -28,7 +30,7 @@ pub fn golden<P: Processor>(dir: impl AsRef<Path>) {
         } else {
             Value::Null
         };
-        let mut plugin = match Tested::<P>::new(config) {
+        let mut plugin = match Tested::<P>::with_lookups(config, &lookups(&case)) {
             Ok(plugin) => plugin,
             Err(error) => panic!("{name}: it does not take its configuration: {error}"),
         };
@@ -61,6 +63,20 @@ pub fn golden<P: Processor>(dir: impl AsRef<Path>) {
             );
         }
     }
+}
+
+/// By name, what stands in the files.
+fn lookups(case: &Path) -> BTreeMap<String, String> {
+    let files = fs::read_dir(case.join("lookups")).into_iter().flatten();
+    let files = files.flatten().map(|entry| entry.path());
+    files
+        .map(|file| {
+            let text = fs::read_to_string(&file);
+            let text = text.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            let name = file.file_stem().unwrap_or_default();
+            (name.to_string_lossy().into_owned(), text)
+        })
+        .collect()
 }
 
 fn read(path: &Path) -> Vec<Value> {

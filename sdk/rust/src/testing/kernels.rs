@@ -76,6 +76,11 @@ pub(super) fn string(code: u32) -> Option<Vec<u8>> {
     HOST.with_borrow_mut(|host| host.work("Recorder").strings.get(code).map(<[u8]>::to_vec))
 }
 
+/// Adds a string to the batch in hand.
+pub(super) fn append(text: &[u8]) -> u32 {
+    HOST.with_borrow_mut(|host| host.work("Column::join").strings.append(text))
+}
+
 impl Host {
     fn in_configure(&self, function: &str) {
         assert!(
