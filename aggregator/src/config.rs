@@ -18,6 +18,7 @@ use petrel_wire::Token;
 mod address;
 mod expand;
 mod known;
+mod limits;
 mod load;
 mod section;
 mod servers;
@@ -25,6 +26,7 @@ mod values;
 mod yaml;
 
 pub use address::ListenAddr;
+pub use limits::{Limit, LimitKind, Limits, OwnLimits};
 pub use section::{Notice, Problem};
 pub use values::{Ttl, TtlUnit};
 
@@ -202,19 +204,6 @@ pub struct Cluster {
     pub distributed: bool,
 }
 
-/// What a project may send; `None` is as much as there is room for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limit {
-    /// Unpacked bytes.
-    pub bytes_per_second: Option<u64>,
-    /// Spans, log records and data points.
-    pub items_per_second: Option<u64>,
-    /// Series that were not there before in the same hour.
-    pub series_per_hour: Option<u64>,
-    /// Attribute keys that were not there before in the same hour.
-    pub attribute_keys_per_hour: Option<u64>,
-}
-
 /// `processors[]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Processor {
@@ -222,15 +211,6 @@ pub struct Processor {
     pub config: ProcessorConfig,
     /// Whose data it processes; empty for everybody's.
     pub projects: Vec<ProjectId>,
-}
-
-/// `limits`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Of every project by itself.
-    pub everybody: Limit,
-    /// Of those that have their own.
-    pub projects: BTreeMap<ProjectId, Limit>,
 }
 
 /// What can be said about one signal's tables.

@@ -158,7 +158,7 @@ impl<D: Directory> Door for Ingest<D> {
     async fn admit(&self, head: &Head) -> Result<Scope, Refused> {
         let scope = self.shared.auth.scope(head).await?;
         let now = self.shared.clock.monotonic();
-        self.shared.limits.admit(scope.project(), now)?;
+        self.shared.limits.admit(scope.project(), head, now)?;
         if self.is_full() {
             return Err(Refused::disk("the journal is full; the store is behind"));
         }

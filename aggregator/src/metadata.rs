@@ -6,6 +6,7 @@
 
 mod deliveries;
 mod imports;
+mod limits;
 mod passwords;
 mod projects;
 mod secrets;
@@ -28,6 +29,7 @@ use crate::config::Config;
 
 pub use deliveries::Delivered;
 pub use imports::Import;
+pub use limits::LimitChange;
 pub use passwords::{PasswordProblem, check_password, generate_password};
 pub use projects::Project;
 pub use sessions::{ABSOLUTE, IDLE, SessionSecret};

@@ -96,6 +96,8 @@ pub async fn run(
 
     let recent = Recent::new();
     let auth = Auth::new(metadata.clone(), Arc::clone(&clock));
+    let project_limits = ingest::Limits::new(config.limits.clone());
+    project_limits.set(metadata.limits().await?);
     let sharing = Sharing::of(&config, &metadata, &journal);
     let keeping = sharing
         .clone()
@@ -105,10 +107,14 @@ pub async fn run(
         journal.clone(),
         Arc::clone(&clock),
         recent.clone(),
-        ingest::Limits::new(config.limits.clone()),
+        project_limits,
         processors,
         sharing,
     );
+    let limiting = {
+        let (ingest, metadata, stop) = (ingest.clone(), metadata.clone(), stop.clone());
+        tokio::spawn(async move { ingest.limits().keep(&metadata, stop).await })
+    };
     let state = ApiState::new(
         metadata.clone(),
         store.reader(),
@@ -164,7 +170,7 @@ pub async fn run(
     // The watchdog is fed to the end: stopping may not hang either.
     let watchdog = tokio::spawn(feed_watchdog(Arc::clone(&store), journal.clone()));
     futures_util::future::join_all(serving).await;
-    for background in [importing, keeping].into_iter().flatten() {
+    for background in [importing, keeping, Some(limiting)].into_iter().flatten() {
         background.await?;
     }
 

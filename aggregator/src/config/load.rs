@@ -8,8 +8,8 @@ use petrel_spool::ProjectId;
 use petrel_wire::Token;
 
 use super::{
-    ChSchema, ClickHouse, Cluster, Config, ConfigError, Ingest, Limit, ListenAddr, Listener,
-    Loaded, Postgres, Processor, Project, ProjectTtl, Secret, Table, TlsFiles, Ttl, User,
+    ChSchema, ClickHouse, Cluster, Config, ConfigError, Ingest, Limit, LimitKind, ListenAddr,
+    Listener, Loaded, Postgres, Processor, Project, ProjectTtl, Secret, Table, TlsFiles, Ttl, User,
     ZipkinPort,
     expand::expand,
     section::{Findings, Section},
@@ -340,20 +340,11 @@ fn project_ttl(project: &Section<'_>) -> Option<ProjectTtl> {
 }
 
 fn limit(section: &Section<'_>) -> Limit {
-    let least = |least, what| {
-        move |text: &str| match size(text)? {
-            value if value < least => {
-                Err(format!("{text:?} is too small; at least {least} {what}"))
-            }
-            value => Ok(value),
-        }
-    };
-    Limit {
-        bytes_per_second: section.parsed("bytes_per_second", least(1024, "bytes")),
-        items_per_second: section.parsed("items_per_second", least(1, "item")),
-        series_per_hour: section.parsed("series_per_hour", least(1, "series")),
-        attribute_keys_per_hour: section.parsed("attribute_keys_per_hour", least(1, "key")),
+    let mut limit = Limit::default();
+    for kind in LimitKind::ALL {
+        limit.set(kind, section.parsed(kind.name(), |text| kind.parse(text)));
     }
+    limit
 }
 
 fn users(auth: &Section<'_>) -> Vec<User> {

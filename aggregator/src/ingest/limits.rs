@@ -5,30 +5,43 @@
 //! project owes nothing, whatever its size, and paid for once it was taken; who owes is refused
 //! before a body is read, until time has paid. New series and attribute keys are counted by the
 //! hour: when there have been too many, batches that bring none are still taken.
+//!
+//! The configuration has limits, and the metadata database has some that win over them
+//! ([`Limits::keep`]). What is refused for a rate is counted in bytes as its sender announces them,
+//! because nobody has read it; what is refused for what is new, in items.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use petrel_receiver::Refused;
+use http::header::CONTENT_LENGTH;
+use petrel_receiver::{Head, Refused};
 use petrel_spool::ProjectId;
 use petrel_wire::Batch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
 use super::cardinality;
 use super::counters::{header, line};
-use crate::config::{Limit, Limits as Configured};
+use crate::config::{Limit, LimitKind, Limits as Configured, OwnLimits};
+use crate::metadata::Metadata;
 
 /// A rate may be exceeded for as long as this, after a pause as long.
 const BURST_S: u64 = 10;
 /// Nobody is told to come again later than this for a rate.
 const LONGEST: Duration = Duration::from_secs(300);
 const HOUR_S: u64 = 3600;
+/// How often the metadata database is asked, and so the longest time until a change counts.
+const REFRESH: Duration = Duration::from_secs(5);
+
+/// Limits that were set beside the configuration.
+type Own = BTreeMap<ProjectId, OwnLimits>;
 
 /// What projects may send and have sent.
 #[derive(Debug, Default)]
 pub struct Limits {
     configured: Configured,
+    own: Mutex<Own>,
     usage: Mutex<HashMap<ProjectId, Usage>>,
 }
 
@@ -39,7 +52,15 @@ struct Usage {
     hour: u64,
     series: HashSet<u64>,
     keys: HashSet<u64>,
-    refused: BTreeMap<&'static str, u64>,
+    refused: BTreeMap<LimitKind, RefusedCount>,
+}
+
+/// What a limit has refused.
+#[derive(Clone, Copy, Debug, Default)]
+struct RefusedCount {
+    requests: u64,
+    items: u64,
+    bytes: u64,
 }
 
 /// What is left of a rate. Below zero somebody owes.
@@ -84,33 +105,81 @@ impl Limits {
     pub fn new(configured: Configured) -> Self {
         Self {
             configured,
-            usage: Mutex::default(),
+            ..Self::default()
         }
     }
 
+    /// Takes what the metadata database says, now and whenever it changes, until `stop`. While it
+    /// is away, what was known goes on.
+    pub async fn keep(&self, metadata: &Metadata, stop: CancellationToken) {
+        let mut failing = false;
+        loop {
+            match metadata.limits().await {
+                Ok(own) => {
+                    self.set(own);
+                    failing = false;
+                }
+                Err(why) if !failing => {
+                    warn!(error = %why, cause = ?why, "limits of projects cannot be looked up");
+                    failing = true;
+                }
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(REFRESH) => {}
+            }
+        }
+    }
+
+    /// From now on these win over the configuration.
+    pub fn set(&self, own: BTreeMap<ProjectId, OwnLimits>) {
+        let mut known = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != own {
+            info!(projects = own.len(), "limits of projects have changed");
+            *known = own;
+        }
+    }
+
+    /// What counts for a project.
+    pub fn of(&self, project: ProjectId) -> Limit {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        self.configured.of(project, own.get(&project))
+    }
+
     /// Before a body is read: whether the project may send at all.
-    pub(super) fn admit(&self, project: ProjectId, now: Duration) -> Result<(), Refused> {
-        let limit = self.configured.of(project);
+    pub(super) fn admit(
+        &self,
+        project: ProjectId,
+        head: &Head,
+        now: Duration,
+    ) -> Result<(), Refused> {
+        let limit = self.of(project);
         if limit.bytes_per_second.is_none() && limit.items_per_second.is_none() {
             return Ok(());
         }
         let mut usage = self.lock();
         let usage = usage.entry(project).or_default();
-        for (name, rate, account) in [
-            ("bytes_per_second", limit.bytes_per_second, &mut usage.bytes),
-            ("items_per_second", limit.items_per_second, &mut usage.items),
+        for (kind, account) in [
+            (LimitKind::BytesPerSecond, &mut usage.bytes),
+            (LimitKind::ItemsPerSecond, &mut usage.items),
         ] {
-            let Some(rate) = rate else { continue };
+            let Some(rate) = limit.get(kind) else {
+                continue;
+            };
             account.settle(rate, now);
             if let Some(after) = account.debt(rate) {
-                *usage.refused.entry(name).or_default() += 1;
+                let refused = usage.refused.entry(kind).or_default();
+                refused.requests += 1;
+                refused.bytes += announced(head);
                 return Err(Refused::Throttled {
                     after,
                     reason: format!(
                         "project {} may send {rate} {} and has sent more; what was refused may be \
-                         sent again later. The limit is limits.{name} of the aggregator",
+                         sent again later. {}",
                         project.0,
-                        name.replace('_', " "),
+                        kind.name().replace('_', " "),
+                        whose(kind, project),
                     ),
                 });
             }
@@ -121,7 +190,7 @@ impl Limits {
     /// Before a batch is taken: whether it brings more new series or keys than the hour has left.
     /// `wall` is in Unix seconds.
     pub(super) fn look(&self, project: ProjectId, batch: &Batch, wall: u64) -> Result<(), Refused> {
-        let limit = self.configured.of(project);
+        let limit = self.of(project);
         if limit.series_per_hour.is_none() && limit.attribute_keys_per_hour.is_none() {
             return Ok(());
         }
@@ -135,34 +204,30 @@ impl Limits {
             usage.series.clear();
             usage.keys.clear();
         }
-        for (name, most, known, found) in [
-            (
-                "series_per_hour",
-                limit.series_per_hour,
-                &usage.series,
-                &found.series,
-            ),
-            (
-                "attribute_keys_per_hour",
-                limit.attribute_keys_per_hour,
-                &usage.keys,
-                &found.keys,
-            ),
+        for (kind, known, found) in [
+            (LimitKind::SeriesPerHour, &usage.series, &found.series),
+            (LimitKind::AttributeKeysPerHour, &usage.keys, &found.keys),
         ] {
-            let Some(most) = most else { continue };
+            let Some(most) = limit.get(kind) else {
+                continue;
+            };
             let new = found.iter().filter(|one| !known.contains(*one)).count() as u64;
             // A batch that alone is beyond the limit is taken by an hour that is still empty:
             // refused, it would be refused for ever.
             if new > 0 && known.len() as u64 + new > most && !known.is_empty() {
-                *usage.refused.entry(name).or_default() += 1;
+                let refused = usage.refused.entry(kind).or_default();
+                refused.requests += 1;
+                refused.items += u64::from(batch.items());
+                refused.bytes += batch.bytes().len() as u64;
                 return Err(Refused::Throttled {
                     after: Duration::from_secs(HOUR_S - wall % HOUR_S),
                     reason: format!(
                         "project {} may have {most} {} and this request brings {new} more; requests \
                          with known ones are taken, this one from the next hour on. Take off the \
-                         label with the most values, or raise limits.{name} of the aggregator",
+                         label with the most values. {}",
                         project.0,
-                        name.replace('_', " "),
+                        kind.name().replace('_', " "),
+                        whose(kind, project),
                     ),
                 });
             }
@@ -174,7 +239,7 @@ impl Limits {
 
     /// After a batch was taken.
     pub(super) fn pay(&self, project: ProjectId, bytes: u64, items: u64) {
-        let limit = self.configured.of(project);
+        let limit = self.of(project);
         if limit.bytes_per_second.is_none() && limit.items_per_second.is_none() {
             return;
         }
@@ -189,19 +254,32 @@ impl Limits {
         let usage = self.lock();
         let mut projects: Vec<_> = usage.iter().collect();
         projects.sort_unstable_by_key(|(project, _)| project.0);
-        let refused = "aggregator_limit_refused_requests_total";
-        header(
-            out,
-            refused,
-            "Requests refused for a project's limit",
-            "counter",
-        );
-        for (project, usage) in &projects {
-            for (limit, count) in &usage.refused {
-                let mut labels = String::new();
-                // Writing to a String cannot fail.
-                let _ = write!(labels, "project=\"{}\",limit=\"{limit}\"", project.0);
-                line(out, format_args!("{refused}{{{labels}}} {count}"));
+        for (name, help, of) in [
+            (
+                "aggregator_limit_refused_requests_total",
+                "Requests refused for a project's limit",
+                (|refused| refused.requests) as fn(&RefusedCount) -> u64,
+            ),
+            (
+                "aggregator_limit_refused_items_total",
+                "Items refused for a project's limit; none where a body was not read",
+                |refused| refused.items,
+            ),
+            (
+                "aggregator_limit_refused_bytes_total",
+                "Bytes refused for a project's limit; as announced where a body was not read",
+                |refused| refused.bytes,
+            ),
+        ] {
+            header(out, name, help, "counter");
+            for (project, usage) in &projects {
+                for (limit, refused) in &usage.refused {
+                    let (project, limit, value) = (project.0, limit.name(), of(refused));
+                    line(
+                        out,
+                        format_args!("{name}{{project=\"{project}\",limit=\"{limit}\"}} {value}"),
+                    );
+                }
             }
         }
         for (name, help, of) in [
@@ -230,18 +308,22 @@ impl Limits {
     }
 }
 
-impl Configured {
-    /// What counts for a project: its own where it has one, else everybody's.
-    pub fn of(&self, project: ProjectId) -> Limit {
-        let own = self.projects.get(&project).copied().unwrap_or_default();
-        let all = self.everybody;
-        Limit {
-            bytes_per_second: own.bytes_per_second.or(all.bytes_per_second),
-            items_per_second: own.items_per_second.or(all.items_per_second),
-            series_per_hour: own.series_per_hour.or(all.series_per_hour),
-            attribute_keys_per_hour: own.attribute_keys_per_hour.or(all.attribute_keys_per_hour),
-        }
-    }
+/// The size of a body that is not read, if its sender says it.
+fn announced(head: &Head) -> u64 {
+    let length = head.headers.get(CONTENT_LENGTH);
+    length
+        .and_then(|length| length.to_str().ok()?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// Where to change it, for whoever reads the refusal.
+fn whose(kind: LimitKind, project: ProjectId) -> String {
+    format!(
+        "The limit is limits.{} of the aggregator, or was set by `petrel-aggregator project limits \
+         {}`",
+        kind.name(),
+        project.0
+    )
 }
 
 #[cfg(test)]
@@ -263,6 +345,19 @@ mod tests {
         })
     }
 
+    fn admit(limits: &Limits, project: ProjectId, now: Duration) -> Result<(), Refused> {
+        let mut headers = http::HeaderMap::new();
+        headers.insert(CONTENT_LENGTH, 700.into());
+        let head = Head {
+            headers,
+            query: None,
+            signal: petrel_wire::Signal::Logs,
+            transport: petrel_receiver::Transport::Grpc,
+            peer: None,
+        };
+        limits.admit(project, &head, now)
+    }
+
     fn after(refused: &Refused) -> u64 {
         refused.retry_after().unwrap().as_secs()
     }
@@ -274,18 +369,18 @@ mod tests {
             ..Limit::default()
         });
         let at = Duration::from_secs;
-        limits.admit(SENDER, at(50)).unwrap();
+        admit(&limits, SENDER, at(50)).unwrap();
         // The burst is a thousand; one request may go beyond.
         limits.pay(SENDER, 1, 1500);
-        let refused = limits.admit(SENDER, at(50)).unwrap_err();
+        let refused = admit(&limits, SENDER, at(50)).unwrap_err();
         assert_eq!((refused.http_status(), refused.grpc_code()), (429, 8));
         assert_eq!(after(&refused), 5);
         assert!(refused.to_string().contains("limits.items_per_second"));
-        assert_eq!(after(&limits.admit(SENDER, at(52)).unwrap_err()), 3);
-        limits.admit(SENDER, at(55)).unwrap();
+        assert_eq!(after(&admit(&limits, SENDER, at(52)).unwrap_err()), 3);
+        admit(&limits, SENDER, at(55)).unwrap();
         // Another project owes nothing, and its own limit counts.
         limits.pay(ProjectId(4), 1, 1_000_000);
-        limits.admit(ProjectId(4), at(50)).unwrap();
+        admit(&limits, ProjectId(4), at(50)).unwrap();
     }
 
     #[test]
@@ -294,24 +389,42 @@ mod tests {
             bytes_per_second: Some(10),
             ..Limit::default()
         });
-        limits.admit(SENDER, Duration::ZERO).unwrap();
-        limits
-            .admit(SENDER, Duration::from_secs(1_000_000))
-            .unwrap();
+        admit(&limits, SENDER, Duration::ZERO).unwrap();
+        admit(&limits, SENDER, Duration::from_secs(1_000_000)).unwrap();
         limits.pay(SENDER, 101, 1);
-        assert!(
-            limits
-                .admit(SENDER, Duration::from_secs(1_000_000))
-                .is_err()
-        );
+        assert!(admit(&limits, SENDER, Duration::from_secs(1_000_000)).is_err());
     }
 
     #[test]
     fn without_a_limit_nothing_is_kept_of_anybody() {
         let limits = limits(Limit::default());
-        limits.admit(SENDER, Duration::ZERO).unwrap();
+        admit(&limits, SENDER, Duration::ZERO).unwrap();
         limits.pay(SENDER, u64::MAX, u64::MAX);
-        limits.admit(SENDER, Duration::ZERO).unwrap();
+        admit(&limits, SENDER, Duration::ZERO).unwrap();
         assert!(limits.lock().is_empty());
+    }
+
+    #[test]
+    fn a_limit_that_is_set_while_we_run_counts_at_once_and_so_does_its_end() {
+        let limits = limits(Limit::default());
+        let own = OwnLimits::from([(LimitKind::ItemsPerSecond, Some(10))]);
+        limits.set(BTreeMap::from([(SENDER, own)]));
+        admit(&limits, SENDER, Duration::ZERO).unwrap();
+        limits.pay(SENDER, 1, 200);
+        let refused = admit(&limits, SENDER, Duration::ZERO).unwrap_err();
+        assert!(
+            refused.to_string().contains("project limits 3"),
+            "{refused}"
+        );
+        let mut text = String::new();
+        limits.render(&mut text);
+        let labels = "{project=\"3\",limit=\"items_per_second\"}";
+        for count in ["requests_total", "bytes_total"] {
+            let value = if count == "bytes_total" { 700 } else { 1 };
+            let line = format!("aggregator_limit_refused_{count}{labels} {value}\n");
+            assert!(text.contains(&line), "{text}");
+        }
+        limits.set(Own::new());
+        admit(&limits, SENDER, Duration::ZERO).unwrap();
     }
 }

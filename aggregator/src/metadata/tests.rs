@@ -9,7 +9,7 @@ use petrel_spool::ProjectId;
 use petrel_wire::{AgentId, BatchId, Token, UnixNanos};
 
 use super::*;
-use crate::config::{Project as ConfigProject, Secret, User as ConfigUser};
+use crate::config::{LimitKind, OwnLimits, Project as ConfigProject, Secret, User as ConfigUser};
 
 mod postgres;
 
@@ -71,6 +71,7 @@ scenarios!(
     tokens_are_listed_without_being_told,
     a_removed_user_is_gone_with_everything,
     an_import_goes_on_where_it_stood,
+    limits_are_changed_together_and_given_back_to_the_configuration,
     a_batch_is_taken_by_one_aggregator_and_known_to_all,
     what_an_owner_gives_up_anybody_may_take,
     what_was_delivered_is_summed_up_and_never_forgotten,
@@ -483,6 +484,35 @@ mod scenario {
         metadata.set_import("log", &taken).await.unwrap();
         assert_eq!(metadata.import("log").await.unwrap(), taken);
         assert_eq!(metadata.import("other").await.unwrap().position, 0);
+    }
+
+    pub(super) async fn limits_are_changed_together_and_given_back_to_the_configuration(
+        metadata: Metadata,
+        _hand: Arc<Hand>,
+    ) {
+        use LimitKind::{BytesPerSecond, ItemsPerSecond, SeriesPerHour};
+        assert!(metadata.limits().await.unwrap().is_empty());
+        let shop = metadata
+            .create_project(None, "shop")
+            .await
+            .unwrap()
+            .unwrap();
+        let most = |most| LimitChange::Most(most);
+        let first = [(BytesPerSecond, most(u64::MAX)), (ItemsPerSecond, most(7))];
+        metadata.set_limits(shop, &first).await.unwrap();
+        let then = [
+            (BytesPerSecond, LimitChange::Default),
+            (ItemsPerSecond, most(8)),
+            (SeriesPerHour, LimitChange::Unlimited),
+        ];
+        metadata.set_limits(shop, &then).await.unwrap();
+        let set = OwnLimits::from([(ItemsPerSecond, Some(8)), (SeriesPerHour, None)]);
+        let known = metadata.limits().await.unwrap();
+        assert_eq!(known.into_iter().collect::<Vec<_>>(), [(shop, set)]);
+        // Nobody can be limited who is not there, and then nothing is changed.
+        let nobody = ProjectId(99);
+        assert!(metadata.set_limits(nobody, &first).await.is_err());
+        assert_eq!(metadata.limits().await.unwrap().len(), 1);
     }
 
     pub(super) async fn no_secret_can_be_read_back(metadata: Metadata, _hand: Arc<Hand>) {

@@ -114,7 +114,7 @@ fn cells(list: &str) -> Vec<Vec<&str>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_token_is_turned_away_by_the_running_server_within_seconds() {
+async fn a_revoked_token_and_a_new_limit_count_at_the_running_server_within_seconds() {
     let site = Site::new();
     let mut config = site.config();
     config.listen.grpc.addr = ListenAddr::loopback(0);
@@ -169,6 +169,15 @@ async fn a_revoked_token_is_turned_away_by_the_running_server_within_seconds() {
         "it is taken for longer than seconds"
     );
     assert_eq!(send("http://configured@h").await, 200, "the others go on");
+
+    site.answer(&["project", "limits", "1", "--items-per-second", "1"], "");
+    let limited = tokio::time::timeout(Duration::from_secs(40), async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        while send("http://configured@h").await != 429 {
+            ticks.tick().await;
+        }
+    });
+    assert!(limited.await.is_ok(), "a new limit counts within seconds");
     stop.cancel();
     server.await.unwrap().unwrap();
 }
@@ -248,6 +257,49 @@ async fn projects_are_added_with_a_first_token() {
 }
 
 #[tokio::test]
+async fn limits_are_set_lifted_and_given_back_beside_the_configuration() {
+    let site = Site::new();
+    let configured = format!("{}limits: {{ items_per_second: 100 }}\n", site.text());
+    std::fs::write(site.file(), configured).unwrap();
+    let _metadata = site.metadata().await;
+    let limits = |options: &[&str]| {
+        let arguments = [&["project", "limits", "1"], options].concat();
+        let answer = site.answer(&arguments, "");
+        cells(&answer)
+            .iter()
+            .map(|cells| cells.join(" "))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        limits(&[])[1..],
+        [
+            "bytes_per_second none ",
+            "items_per_second 100 configuration",
+            "series_per_hour none ",
+            "attribute_keys_per_hour none "
+        ]
+    );
+    let set = [
+        "--bytes-per-second",
+        "20MiB",
+        "--items-per-second",
+        "none",
+        "--series",
+        "5",
+    ];
+    assert_eq!(
+        limits(&set)[1..4],
+        [
+            "bytes_per_second 20971520 project limits",
+            "items_per_second none project limits",
+            "series_per_hour 5 project limits"
+        ]
+    );
+    let back = limits(&["--items-per-second", "default"]);
+    assert_eq!(back[2], "items_per_second 100 configuration");
+}
+
+#[tokio::test]
 async fn what_cannot_be_done_says_what_to_do() {
     let site = Site::new();
     let _metadata = site.metadata().await;
@@ -260,6 +312,11 @@ async fn what_cannot_be_done_says_what_to_do() {
         (&["token", "add", "7"], "", "there is no project 7"),
         (&["token", "revoke", "1", "zzz"], "", "`token list 1`"),
         (&["token", "revoke", "1", ""], "", "`token list 1`"),
+        (
+            &["project", "limits", "7", "--series", "1"],
+            "",
+            "there is no project 7",
+        ),
         (&["user", "add", "ada"], "", "not an e-mail address"),
         (
             &["user", "add", "ada@example.com"],
