@@ -89,6 +89,7 @@ pub(crate) async fn measure(
         merge: merge(owner, &["otel_traces"]).await?,
         disk: disk(owner, &["otel_traces"]).await?,
         tables: Vec::new(),
+        columns: Vec::new(),
         peak: None,
     })
 }

@@ -36,6 +36,9 @@ pub(crate) struct Used {
     pub(crate) disk: u64,
     /// By table, the largest first.
     pub(crate) tables: Vec<(String, u64)>,
+    /// By column of the table that the items themselves are in, the largest first; without marks
+    /// and indexes.
+    pub(crate) columns: Vec<(String, u64)>,
     pub(crate) peak: Option<u64>,
 }
 
@@ -61,12 +64,19 @@ impl Used {
         )
     }
 
-    fn disk_line(&self) -> String {
-        let share = |(table, bytes): &(String, u64)| {
-            format!("{table} {:.2}", *bytes as f64 / self.items as f64)
+    fn disk_lines(&self) -> [String; 2] {
+        let share = |(part, bytes): &(String, u64)| {
+            let bytes = *bytes as f64 / self.items as f64;
+            (bytes >= 0.01).then(|| format!("{part} {bytes:.2}"))
         };
-        let shares: Vec<_> = self.tables.iter().map(share).collect();
-        format!("  of the disk B/row: {}", shares.join(", "))
+        let shares = |parts: &[(String, u64)]| {
+            let shares: Vec<_> = parts.iter().filter_map(share).collect();
+            shares.join(", ")
+        };
+        [
+            format!("  of the disk B/row: {}", shares(&self.tables)),
+            format!("  of its columns: {}", shares(&self.columns)),
+        ]
     }
 }
 
@@ -82,7 +92,9 @@ pub(crate) fn run(items: u64, only: Option<&str>) -> anyhow::Result<()> {
         if chosen(load.name()) {
             let used = runtime.block_on(ours(load, items))?;
             say(&used.line());
-            say(&used.disk_line());
+            for line in used.disk_lines() {
+                say(&line);
+            }
             ran = true;
         }
     }
@@ -197,6 +209,7 @@ async fn ours(load: Load, items: u64) -> anyhow::Result<Used> {
         parts,
         disk: disk(owner, tables(load)).await?,
         tables: disk_by_table(owner, tables(load)).await?,
+        columns: disk_by_column(owner, main_table(load)).await?,
         peak: Some(aggregator.peak_resident_bytes()?),
     })
 }
@@ -365,4 +378,20 @@ async fn disk_by_table(owner: &Owner, tables: &[&str]) -> anyhow::Result<Vec<(St
     }
     shares.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
     Ok(shares)
+}
+
+async fn disk_by_column(owner: &Owner, table: &str) -> anyhow::Result<Vec<(String, u64)>> {
+    let text = owner
+        .run(
+            &format!(
+                "SELECT column, sum(column_data_compressed_bytes) AS bytes FROM system.parts_columns WHERE active AND database = currentDatabase() AND table = '{table}' GROUP BY column ORDER BY bytes DESC"
+            ),
+            Vec::new(),
+        )
+        .await?;
+    let column = |line: &str| {
+        let (column, bytes) = line.split_once('\t').context("two columns")?;
+        Ok((column.to_owned(), bytes.parse()?))
+    };
+    text.lines().map(column).collect()
 }
