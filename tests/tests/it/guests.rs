@@ -90,8 +90,6 @@ impl Newcomer {
             }
         }
         newcomer.heard(&["ok     first\n1 case\n", " -> ", "\"HELLO\""])?;
-        // What a plugin does not use, no operator is asked for.
-        newcomer.heard(&["may use      nothing\n"])?;
         Ok(newcomer)
     }
 
@@ -124,11 +122,13 @@ impl Newcomer {
     /// Writes the README's second processor, of the files in `example`, into `sources`. It counts, keeps
     /// state from batch to batch, and holds spans until it has decided about their traces.
     fn goes_on(&self, language: &str, example: &str, sources: &str) -> anyhow::Result<()> {
+        // What the first one did not use, no operator was asked for.
+        self.heard(&["may use      nothing\n"])?;
         let plugin = self.plugin();
         let mut written = Vec::new();
         for entry in fs::read_dir(repository(example))? {
             let entry = entry?;
-            if entry.file_type()?.is_file() {
+            if entry.path().is_file() {
                 written.push(fs::read_to_string(entry.path())?);
                 fs::copy(entry.path(), plugin.join(sources).join(entry.file_name()))?;
             }
