@@ -5,10 +5,8 @@
 //! is among those kept at 10 %. What was sampled before (`ot=th:` in `tracestate`) counts: a threshold
 //! only rises.
 
-mod threshold;
-
 use petrel_plugin::prelude::*;
-use threshold::{Threshold, Tracestate};
+use petrel_plugin::sampling::{Threshold, Tracestate, randomness_of};
 
 /// Where the threshold stands that a record was kept with, if it is not in `tracestate`.
 const THRESHOLD: &str = "sampling.threshold";
@@ -128,9 +126,7 @@ impl Processor for Sample {
                 .resource_of(row)
                 .and_then(|resource| by_resource.get(resource as usize).copied())
                 .unwrap_or(self.otherwise);
-            let randomness = state
-                .randomness
-                .unwrap_or_else(|| threshold::of_trace_id(id));
+            let randomness = state.randomness.unwrap_or_else(|| randomness_of(id));
             match wanted {
                 Some(wanted) if wanted.keeps(randomness) => {
                     if before.unwrap_or_default() < wanted {

@@ -8,15 +8,14 @@
 //! The host holds the spans; what is remembered here of a trace that waits is 48 bytes.
 
 mod rare;
-mod threshold;
 mod waiting;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use petrel_plugin::prelude::*;
+use petrel_plugin::sampling::{Threshold, Tracestate, randomness_of};
 use rare::Rare;
-use threshold::{Threshold, Tracestate};
 use waiting::Waiting;
 
 /// `STATUS_CODE_ERROR`.
@@ -199,7 +198,7 @@ impl Processor for TailSample {
                 let state = state.and_then(|cell| cell.value.text());
                 let state = state.map(|text| Tracestate::read(&text.to_str()));
                 let randomness = state.unwrap_or_default().randomness;
-                let randomness = randomness.unwrap_or_else(|| threshold::of_trace_id(trace));
+                let randomness = randomness.unwrap_or_else(|| randomness_of(trace));
                 self.waiting.add(trace, now, randomness);
             }
             edits.hold(batch, row);

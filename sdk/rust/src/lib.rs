@@ -63,6 +63,7 @@ pub mod metrics;
 mod plan;
 pub mod random;
 mod registry;
+pub mod sampling;
 pub mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;

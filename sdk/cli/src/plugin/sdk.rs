@@ -100,7 +100,7 @@ const PYTHON: [(&str, &str); 17] = files![
     "petrel_plugin/testing.py",
 ];
 const WIT: [(&str, &str); 2] = files!["rust": "wit/README.md", "wit/plugin.wit"];
-const RUST: [(&str, &str); 30] = files![
+const RUST: [(&str, &str); 31] = files![
     "rust":
     "README.md",
     "src/about.rs",
@@ -119,6 +119,7 @@ const RUST: [(&str, &str); 30] = files![
     "src/plan.rs",
     "src/random.rs",
     "src/registry.rs",
+    "src/sampling.rs",
     "src/state.rs",
     "src/testing.rs",
     "src/testing/apply.rs",

@@ -1,4 +1,5 @@
-//! Thresholds and randomness, 56 bits each: OpenTelemetry, "TraceState: Probability Sampling".
+//! Consistent sampling: thresholds and randomness, 56 bits each, as OpenTelemetry has them ("TraceState:
+//! Probability Sampling").
 
 use std::fmt;
 
@@ -12,16 +13,16 @@ const PRECISION: u32 = 4;
 
 /// Records whose randomness is at least this are kept. Zero keeps all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Threshold(u64);
+pub struct Threshold(u64);
 
 impl Threshold {
-    /// Nothing if nothing is to be kept.
+    /// The threshold that keeps this part of all randomness; nothing if nothing is to be kept.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "between 0 and 2^56"
     )]
-    pub(crate) fn of_ratio(ratio: f64) -> Option<Self> {
+    pub fn of_ratio(ratio: f64) -> Option<Self> {
         // Of small ratios 1 - ratio would lose the digits that matter.
         let threshold = END - (ratio * END as f64).round() as u64;
         if threshold >= END {
@@ -36,13 +37,24 @@ impl Threshold {
     }
 
     /// 1 to 14 hexadecimal digits; those left out at the end are zeros.
-    pub(crate) fn parse(digits: &str) -> Option<Self> {
+    pub fn parse(digits: &str) -> Option<Self> {
         let usable = (1..=DIGITS).contains(&digits.len()) && digits.bytes().all(is_digit);
         let value = u64::from_str_radix(digits, 16).ok().filter(|_| usable)?;
         Some(Self(value << (4 * (DIGITS - digits.len()))))
     }
 
-    pub(crate) fn keeps(self, randomness: u64) -> bool {
+    /// 56 bits.
+    pub fn value(self) -> u64 {
+        self.0
+    }
+
+    /// Whether there is nothing that it does not keep.
+    pub fn keeps_all(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether it keeps a record with this randomness.
+    pub fn keeps(self, randomness: u64) -> bool {
         randomness >= self.0
     }
 }
@@ -62,8 +74,8 @@ fn is_digit(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
-/// The lower 56 bits of a trace id.
-pub(crate) fn of_trace_id(id: [u8; 16]) -> u64 {
+/// That of a trace id: its lower 56 bits.
+pub fn randomness_of(id: [u8; 16]) -> u64 {
     id[9..]
         .iter()
         .fold(0, |word, byte| word << 8 | u64::from(*byte))
@@ -71,16 +83,16 @@ pub(crate) fn of_trace_id(id: [u8; 16]) -> u64 {
 
 /// What `tracestate` says under `ot`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tracestate {
+pub struct Tracestate {
     /// `th`: what it was sampled with.
-    pub(crate) threshold: Option<Threshold>,
+    pub threshold: Option<Threshold>,
     /// `rv`: randomness in place of the trace id's.
-    pub(crate) randomness: Option<u64>,
+    pub randomness: Option<u64>,
 }
 
 impl Tracestate {
     /// What is malformed is taken as not there.
-    pub(crate) fn read(text: &str) -> Self {
+    pub fn read(text: &str) -> Self {
         let mut members = text.split(',').map(str::trim);
         let ot = members.find_map(|member| member.strip_prefix("ot="));
         let mut state = Self::default();
@@ -153,6 +165,6 @@ mod tests {
     #[test]
     fn randomness_is_the_lower_seven_bytes_of_the_trace_id() {
         let id = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
-        assert_eq!(of_trace_id(id), 0x0a_0b0c_0d0e_0f10);
+        assert_eq!(randomness_of(id), 0x0a_0b0c_0d0e_0f10);
     }
 }
