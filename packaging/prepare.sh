@@ -31,6 +31,8 @@ if [ "$purpose" = test ]; then
   need strace strace "injects disk faults"
   need pkill procps "kills an engine under its aggregator"
   need xfs_io xfsprogs "cuts the power of a file system"
+  need ip iproute2 "a network of its own, with little bandwidth"
+  need nft nftables "loses packets"
   if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
     missing+=(postgresql)
     advice+=("postgresql (the metadata tests start their own server)")

@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod herd;
 pub mod http;
 pub mod ledger;
+pub mod network;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

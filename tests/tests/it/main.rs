@@ -7,6 +7,7 @@ mod capture;
 mod clients;
 mod exactly_once;
 mod guests;
+mod lossy;
 mod offline;
 mod operator;
 mod power;
