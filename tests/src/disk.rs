@@ -49,6 +49,13 @@ impl Disk {
         self.attach()
     }
 
+    /// Whoever writes is refused from now on.
+    pub fn make_read_only(&self) -> anyhow::Result<()> {
+        run(Command::new("mount")
+            .args(["-o", "remount,ro"])
+            .arg(&self.mount))
+    }
+
     fn attach(&self) -> anyhow::Result<()> {
         run(Command::new("mount")
             .args(["-o", "loop"])

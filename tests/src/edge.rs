@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use crate::process::{DeathAt, Process, START, artefact, free_port, get, metric, wait_until};
@@ -102,6 +102,14 @@ spool: {{ dir: {spool}, max_bytes: 2GiB, when_full: evict_oldest }}
     /// Where it keeps its spool.
     pub fn spool_dir(&self) -> PathBuf {
         self.spool_dir.clone()
+    }
+
+    /// Runs it until it ends by itself, which is expected.
+    pub fn run_to_its_end(&self) -> anyhow::Result<Output> {
+        let mut command = Command::new("timeout");
+        command.arg(START.as_secs().to_string());
+        command.arg(versions::agent()).args(["run", "--config"]);
+        Ok(command.arg(self.config()).output()?)
     }
 
     fn spawn(&self, death: Option<DeathAt>) -> anyhow::Result<Process> {

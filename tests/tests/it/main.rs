@@ -5,6 +5,7 @@ mod applications;
 mod bad_input;
 mod capture;
 mod clients;
+mod disks;
 mod exactly_once;
 mod guests;
 mod lossy;
