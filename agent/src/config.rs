@@ -21,6 +21,7 @@ use crate::window::WindowConfig;
 
 mod bandwidth;
 mod load;
+mod outputs;
 mod proxy;
 mod section;
 mod values;
@@ -39,6 +40,8 @@ pub struct Config {
     pub receivers: Receivers,
     /// The chain, in order (`processors`).
     pub processors: Vec<ProcessorConfig>,
+    /// Where processors may send records besides (`processors[].outputs`).
+    pub outputs: Vec<Output>,
     /// What a processor may hold (`window`).
     pub window: WindowConfig,
     /// The disk buffer (`spool`).
@@ -51,6 +54,17 @@ pub struct Config {
     pub capture: bool,
     /// Lowest level that is logged, as `tracing` filters spell it (`logging.level`).
     pub log_level: String,
+}
+
+/// One of `processors[].outputs`.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// As plugins call it.
+    pub name: String,
+    /// Where its batches go and how: as everything else, but for the DSN.
+    pub forward: Forward,
+    /// Bound of its spool.
+    pub max_bytes: u64,
 }
 
 /// `receivers.otlp`.
@@ -184,6 +198,7 @@ impl Default for Config {
                 max_connections: 1024,
             },
             processors: Vec::new(),
+            outputs: Vec::new(),
             window: WindowConfig::default(),
             spool: SpoolConfig {
                 dir: PathBuf::from("./data/agent"),

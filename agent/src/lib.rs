@@ -19,7 +19,7 @@
 //! dropped + refused`, and from there on the spool's: `spooled = delivered + rejected + evicted +
 //! corrupt + here`. [`telemetry`] and [`admin`] show them, [`gaps`] tells the next hop what is
 //! missing, and [`tellings`] what processors have counted;
-//! what those keep is in [`notes`].
+//! what those keep is in [`notes`], where else they send records in [`outputs`].
 
 pub mod admin;
 pub mod capture;
@@ -28,6 +28,7 @@ pub mod custody;
 pub mod forward;
 pub mod gaps;
 pub mod notes;
+pub mod outputs;
 pub mod pipeline;
 pub mod plugins;
 pub mod receive;

@@ -5,6 +5,7 @@
 //! receive -> plugins -> seal -> spool -> forward
 //!               \-> window -/
 //! ```
+//! What processors send to an output takes a seal, a spool and a forward of its own (`outputs`).
 //!
 //! Starting goes from the disk outwards: nothing is accepted before the spool is open and every
 //! processor is loaded. Stopping goes along the path: no new requests, the last group to the disk,
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use petrel_plugin_host::{Chain, PluginError, Store};
 use petrel_receiver::{ReceiverConfig, ServeConfig};
-use petrel_spool::{DeadLetter, Spool, SpoolError};
+use petrel_spool::{DeadLetter, Spool, SpoolConfig, SpoolError};
 use petrel_wire::{Clock, Limits};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -30,6 +31,7 @@ use crate::custody::Books;
 use crate::forward::{Client, ClientError, ForwardTiming, Forwarder, Meter};
 use crate::gaps::Gaps;
 use crate::notes::Notes;
+use crate::outputs::{Outputs, Shared};
 use crate::plugins::Plugins;
 use crate::receive::AgentDoor;
 use crate::reload::{ReloadError, Reloads, needs_restart};
@@ -103,6 +105,7 @@ pub struct Agent {
     receivers: Vec<JoinHandle<()>>,
     gaps: JoinHandle<()>,
     tellings: JoinHandle<()>,
+    outputs: Outputs,
     sealing: JoinHandle<()>,
     ticking: JoinHandle<()>,
     forwarding: JoinHandle<()>,
@@ -141,7 +144,7 @@ impl Agent {
         let bandwidth = config.forward.bandwidth.clone();
         let meter = Arc::new(Meter::new(Arc::clone(&clock), bandwidth));
         let client = Client::new(&config.forward, Arc::clone(&meter))?;
-        let spool = open_spool(&config, Arc::clone(&clock)).await?;
+        let spool = open_spool(config.spool.clone(), Arc::clone(&clock)).await?;
         let chain = Arc::new(load_chain(&config, Arc::clone(&clock)).await?);
         let books = Arc::new(Books::default());
         let window = open_window(&config, &spool, &chain, &books, &clock).await?;
@@ -170,11 +173,22 @@ impl Agent {
             Arc::clone(&clock),
         );
         let tellings = Tellings::new(plugins.clone(), sealer.clone(), Arc::clone(&books), &spool);
+        let shared = Shared {
+            books: Arc::clone(&books),
+            meter: Arc::clone(&meter),
+            clock: Arc::clone(&clock),
+            timing,
+            tell_gaps,
+            stop_receiving: stop_receiving.clone(),
+            stop_forwarding: stop_forwarding.clone(),
+        };
+        let (outputs, outlets) = Outputs::open(&config, shared).await?;
         let capture = config.capture.then(Capture::default);
         let door = AgentDoor::new(
             Arc::clone(&books),
             plugins.clone(),
             sealer,
+            outlets,
             window.clone(),
             capture.clone(),
         );
@@ -187,6 +201,7 @@ impl Agent {
             window: window.clone(),
             spool,
             forwarder: forwarder.clone(),
+            outputs: outputs.all(),
             reloads: Arc::new(Reloads::default()),
             clock,
         };
@@ -209,6 +224,7 @@ impl Agent {
             receivers: receivers.into(),
             gaps: tokio::spawn(gaps.run(tell_gaps, stop_receiving.clone())),
             tellings: tokio::spawn(tellings.run(tell_counted, stop_telling.clone())),
+            outputs,
             sealing: tokio::spawn(seal.run()),
             ticking: tokio::spawn(ticker.run(stop_ticking.clone())),
             forwarding: tokio::spawn(forwarder.run(beat)),
@@ -248,12 +264,17 @@ impl Agent {
     ) -> Result<Vec<&'static str>, ReloadError> {
         let config = config?;
         let client = Client::new(&config.forward, Arc::clone(&self.meter))?;
+        let ways = self.outputs.prepare(&config, &self.meter);
+        let ways = ways.map_err(ReloadError::Output)??;
         // What else is new has been checked: nothing below can fail.
         self.watch.plugins.reload(config.processors.clone()).await?;
         warn_of_exposure(&config);
         self.watch.window.configure(config.window);
         self.meter.set(config.forward.bandwidth.clone());
         self.watch.forwarder.redirect(client);
+        for (forwarder, client) in ways {
+            forwarder.redirect(client);
+        }
         let left = needs_restart(&self.config, &config);
         self.config.forward = config.forward;
         self.config.processors = config.processors;
@@ -269,15 +290,17 @@ impl Agent {
 
     /// Returns if a stage ends by itself, which none does in a sound process.
     pub async fn broken(&mut self) -> &'static str {
+        let outputs = &mut self.outputs;
         tokio::select! {
             _ = &mut self.sealing => "sealing",
             _ = &mut self.forwarding => "forwarding",
+            stage = std::future::poll_fn(|context| outputs.poll_broken(context)) => stage,
         }
     }
 
     /// Stops along the path. What was acknowledged is durable already, so every step may be cut
     /// short.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.stop_receiving.cancel();
         for receiver in self.receivers {
             let _panicked = receiver.await;
@@ -288,7 +311,8 @@ impl Agent {
         let sealing = async {
             let _panicked = self.gaps.await;
             let _panicked = self.tellings.await;
-            self.sealing.await
+            let _panicked = self.sealing.await;
+            self.outputs.sealed().await;
         };
         if tokio::time::timeout(LAST_GROUP, sealing).await.is_err() {
             warn!("the last group did not reach the disk in time; its senders got no receipt");
@@ -299,14 +323,17 @@ impl Agent {
         self.watch.window.close().await;
         self.stop_forwarding.cancel();
         let _panicked = self.forwarding.await;
+        self.outputs.close().await;
         self.stop_admin.cancel();
         let _panicked = self.admin.await;
         self.watch.spool.close().await;
     }
 }
 
-async fn open_spool(config: &Config, clock: Arc<dyn Clock>) -> Result<Spool, StartError> {
-    let spool = config.spool.clone();
+pub(crate) async fn open_spool(
+    spool: SpoolConfig,
+    clock: Arc<dyn Clock>,
+) -> Result<Spool, StartError> {
     let dir = spool.dir.display().to_string();
     tokio::task::spawn_blocking(move || Spool::open(spool, clock))
         .await
@@ -417,7 +444,7 @@ fn serve_config(config: &Config) -> ServeConfig {
     }
 }
 
-fn seal_config(config: &Config) -> SealConfig {
+pub(crate) fn seal_config(config: &Config) -> SealConfig {
     SealConfig {
         batch_bytes: usize::try_from(config.forward.batch_bytes).unwrap_or(usize::MAX),
     }

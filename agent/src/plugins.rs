@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use petrel_plugin_host::{
-    Chain, Effects, Held, Outcome, PluginError, PluginStats, ProcessorConfig, Reloaded, Teller,
-    Telling, Verdict,
+    Chain, Effects, Held, Outcome, PluginError, PluginStats, ProcessorConfig, Reloaded, Routed,
+    Teller, Telling, Verdict,
 };
 use petrel_receiver::Refused;
 use petrel_wire::Batch;
@@ -34,15 +34,15 @@ pub enum Processed {
         /// To be settled once that is durable.
         effects: Effects,
     },
-    /// Some of it is to be held until its traces are decided, and the rest, if there is any, kept.
-    Held {
-        /// What goes on now.
+    /// Not all of it goes one way.
+    Parted {
+        /// What goes on now, to where everything goes.
         kept: Option<Admitted>,
-        /// What waits.
-        held: Held,
-        /// Who owes for that.
-        custody: Custody,
-        /// To be settled once both are durable.
+        /// What waits until its traces are decided, and who owes for it.
+        held: Option<(Held, Custody)>,
+        /// What goes on now to an output.
+        routed: Vec<(Arc<str>, Admitted)>,
+        /// To be settled once all of it is durable.
         effects: Effects,
     },
     /// Nothing is left; all of it is booked.
@@ -88,6 +88,7 @@ impl Plugins {
         // A panic in the host is a failure like a guest's: nothing passes unprocessed.
         let Outcome {
             verdict,
+            routed,
             held,
             decided,
             effects,
@@ -98,12 +99,23 @@ impl Plugins {
         match verdict {
             Verdict::Kept { batch, dropped } => {
                 custody.dropped(u64::from(dropped));
-                if let Some(held) = held {
-                    let owed = custody.split(u64::from(held.batch.items()));
-                    return Ok(Processed::Held {
+                if held.is_some() || !routed.is_empty() {
+                    let mut owed = |batch: &Batch| custody.split(u64::from(batch.items()));
+                    let held = held.map(|held| {
+                        let custody = owed(&held.batch);
+                        (held, custody)
+                    });
+                    let routed = routed
+                        .into_iter()
+                        .map(|Routed { output, batch }| {
+                            let custody = owed(&batch);
+                            (output, Admitted { batch, custody })
+                        })
+                        .collect();
+                    return Ok(Processed::Parted {
                         kept: (!batch.is_empty()).then_some(Admitted { batch, custody }),
                         held,
-                        custody: owed,
+                        routed,
                         effects,
                     });
                 }

@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use petrel_receiver::{Arrival, Door, Head, Receipt, Refused};
+use petrel_spool::{SpoolError, Spooled};
 use tokio::time::Instant;
 
 use crate::capture::Capture;
 use crate::custody::{Admitted, Books};
+use crate::outputs::Outlets;
 use crate::plugins::{Plugins, Processed};
 use crate::seal::Sealer;
 use crate::window::Window;
@@ -22,6 +24,7 @@ pub struct AgentDoor {
     books: Arc<Books>,
     plugins: Plugins,
     sealer: Sealer,
+    outlets: Outlets,
     window: Window,
     refusals: Arc<Refusals>,
     capture: Option<Capture>,
@@ -87,6 +90,7 @@ impl AgentDoor {
         books: Arc<Books>,
         plugins: Plugins,
         sealer: Sealer,
+        outlets: Outlets,
         window: Window,
         capture: Option<Capture>,
     ) -> Self {
@@ -94,10 +98,35 @@ impl AgentDoor {
             books,
             plugins,
             sealer,
+            outlets,
             window,
             refusals: Arc::default(),
             capture,
         }
+    }
+
+    /// All parts of a request, at the same time; returns once each would survive a power cut, and one
+    /// of the receipts, if there was anything. Each output has a disk buffer of its own, so each is a
+    /// commit of its own: if one fails, the sender repeats all of them.
+    async fn spool_all(
+        &self,
+        kept: Option<Admitted>,
+        routed: Vec<(Arc<str>, Admitted)>,
+    ) -> Result<Option<Spooled>, SpoolError> {
+        let mut sealing = Vec::new();
+        if let Some(kept) = kept {
+            sealing.push(self.sealer.hand_over(kept).await?);
+        }
+        for (output, routed) in routed {
+            // Processors were loaded for these outputs and no others.
+            let sealer = self.outlets.get(&output).ok_or(SpoolError::Closed)?;
+            sealing.push(sealer.hand_over(routed).await?);
+        }
+        let mut receipt = None;
+        for one in sealing {
+            receipt = Some(one.durable().await?);
+        }
+        Ok(receipt)
     }
 
     /// The counters of refused requests.
@@ -129,24 +158,28 @@ impl Door for AgentDoor {
                 tracing::debug!(batch.id = %spooled.id(), %signal, items, "received {items} {signal}");
                 Ok(Receipt::spooled(&spooled))
             }
-            Processed::Held {
+            Processed::Parted {
                 kept,
                 held,
-                custody,
+                routed,
                 effects,
             } => {
-                let waiting = custody.items();
-                let spool = async {
-                    match kept {
-                        Some(kept) => self.sealer.spool(kept).await.map(Some),
+                let waiting = held.as_ref().map_or(0, |(_, custody)| custody.items());
+                let hold = async {
+                    match held {
+                        Some((held, custody)) => self.window.hold(held, custody).await.map(Some),
                         None => Ok(None),
                     }
                 };
-                let (committed, spooled) = tokio::join!(self.window.hold(held, custody), spool);
-                let (committed, _both_or_none) = (committed?, spooled?);
+                let (committed, spooled) = tokio::join!(hold, self.spool_all(kept, routed));
+                let (committed, spooled) = (committed?, spooled?);
                 effects.settle();
                 tracing::debug!(%signal, items, waiting, "received {items} {signal}, {waiting} wait");
-                Ok(Receipt::held(&committed))
+                match (committed, spooled) {
+                    (Some(committed), _) => Ok(Receipt::held(&committed)),
+                    (None, Some(spooled)) => Ok(Receipt::spooled(&spooled)),
+                    (None, None) => Err(Refused::busy("a processor failed; send the batch again")),
+                }
             }
         }
     }

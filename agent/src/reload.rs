@@ -32,6 +32,9 @@ pub enum ReloadError {
     /// The way out.
     #[error("cannot forward")]
     Client(#[from] ClientError),
+    /// A spool is not opened while the agent runs.
+    #[error("output {0} is new: restart the agent to open its spool")]
+    Output(String),
 }
 
 /// What became of the newest reload.

@@ -58,6 +58,11 @@ impl Sealer {
     /// Returns once the batch would survive a power cut. If the caller goes away meanwhile, the
     /// batch may be stored all the same, and is booked as what happened to it.
     pub async fn spool(&self, admitted: Admitted) -> Result<Spooled, SpoolError> {
+        self.hand_over(admitted).await?.durable().await
+    }
+
+    /// Returns once the batch waits with others; see [`Sealer::spool`].
+    pub(crate) async fn hand_over(&self, admitted: Admitted) -> Result<Sealing, SpoolError> {
         let Admitted { batch, custody } = admitted;
         let (answer, spooled) = oneshot::channel();
         let waiting = Waiting {
@@ -70,7 +75,18 @@ impl Sealer {
             .send(waiting)
             .await
             .map_err(|_| SpoolError::Closed)?;
-        spooled.await.map_err(|_| SpoolError::Closed)?
+        Ok(Sealing(spooled))
+    }
+}
+
+/// A batch on its way to the disk.
+#[derive(Debug)]
+pub(crate) struct Sealing(oneshot::Receiver<Result<Spooled, SpoolError>>);
+
+impl Sealing {
+    /// Returns once it would survive a power cut.
+    pub(crate) async fn durable(self) -> Result<Spooled, SpoolError> {
+        self.0.await.map_err(|_| SpoolError::Closed)?
     }
 }
 

@@ -135,6 +135,20 @@ pub fn page(report: &Report) -> String {
         "identity   {} epoch {}",
         report.identity.agent, report.identity.epoch
     ));
+    for output in &report.outputs {
+        let (forward, spool) = (&output.forward, &output.spool);
+        page.line(format_args!(
+            "output     {}: {}: {}; {}, {} batches",
+            output.name,
+            forward.endpoint,
+            forward.state,
+            bytes(spool.used_bytes),
+            spool.entries
+        ));
+        if let Some(reason) = &forward.reason {
+            page.line(format_args!("           {reason}"));
+        }
+    }
     for one in &report.processors {
         processor(&mut page, one);
     }
@@ -168,6 +182,9 @@ fn processor(page: &mut Page, processor: &ProcessorReport) {
         processor.edits,
         processor.dropped_items
     ));
+    for (output, items) in &processor.routed_items {
+        page.line(format_args!("           {items} items routed to {output}"));
+    }
     if let Some(error) = &processor.last_error {
         page.line(format_args!(
             "           {} failures, {} items quarantined; last: {error}",

@@ -1,17 +1,19 @@
 //! What the agent says about itself: one [`Report`] that `/health`, `/metrics`, `/spool` and
 //! `status` are views of.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_plugin_host::{OwnMetric, OwnValue, PluginState};
-use petrel_spool::Spool;
+use petrel_spool::{SignalStats, Spool, SpoolStats};
 use petrel_wire::{Clock, Peer, Signal, UnixNanos};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Rate;
 use crate::custody::Books;
 use crate::forward::{ForwardStatus, Forwarder, Trouble};
+use crate::outputs::Output;
 use crate::plugins::Plugins;
 use crate::receive::Refusals;
 use crate::reload::{Reloaded, Reloads};
@@ -30,6 +32,7 @@ pub struct Watch {
     pub(crate) window: Window,
     pub(crate) spool: Spool,
     pub(crate) forwarder: Forwarder,
+    pub(crate) outputs: Arc<[Output]>,
     pub(crate) reloads: Arc<Reloads>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -53,6 +56,10 @@ pub struct Report {
     pub spool: SpoolReport,
     /// The way out.
     pub forward: ForwardReport,
+    /// Where processors send records besides. What stands in `signals` and `spool.entries` is of all
+    /// spools together.
+    #[serde(default)]
+    pub outputs: Vec<OutputReport>,
     /// The chain, in order.
     pub processors: Vec<ProcessorReport>,
     /// The newest reload of the configuration, if there was one.
@@ -238,6 +245,19 @@ pub struct ForwardReport {
     pub split_batches: u64,
 }
 
+/// One output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputReport {
+    /// Its name.
+    pub name: String,
+    /// Who it is to its peer.
+    pub identity: Identity,
+    /// Its disk buffer.
+    pub spool: SpoolReport,
+    /// Its way out.
+    pub forward: ForwardReport,
+}
+
 /// One processor's account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProcessorReport {
@@ -257,6 +277,9 @@ pub struct ProcessorReport {
     pub edits: u64,
     /// Items it took out.
     pub dropped_items: u64,
+    /// Items that it sent to outputs, by output.
+    #[serde(default)]
+    pub routed_items: BTreeMap<String, u64>,
     /// Items that it failed on and that were kept back.
     pub quarantined_items: u64,
     /// Instances started; more than a few mean that it traps or leaks.
@@ -326,11 +349,17 @@ impl Watch {
         let stats = self.spool.stats();
         let status = self.forwarder.status();
         let now = self.clock.wall();
-        let (agent, epoch) = self.spool.identity();
+        let outputs: Vec<_> = self
+            .outputs
+            .iter()
+            .map(|output| (output, output.spool.stats(), output.forwarder.status()))
+            .collect();
         let signals = Signal::ALL
             .map(|signal| {
                 let door = self.books.account(signal);
-                let disk = stats.by_signal[usize::from(signal.code()) - 1];
+                let of = |stats: &SpoolStats| stats.by_signal[usize::from(signal.code()) - 1];
+                let all = std::iter::once(&stats).chain(outputs.iter().map(|(_, stats, _)| stats));
+                let disk = sum(all.map(of));
                 SignalReport {
                     signal: signal.name().to_owned(),
                     admitted: door.admitted,
@@ -357,6 +386,22 @@ impl Watch {
         let processors = self.processors();
         let reload = self.reloads.newest().map(|newest| reload(newest, age));
         let mut found = way(&stats, &status);
+        for (output, stats, status) in &outputs {
+            let of =
+                |(level, what): (Level, String)| (level, format!("output {}: {what}", output.name));
+            found.extend(way(stats, status).into_iter().map(of));
+        }
+        let mut spool = spool_report(&stats, age);
+        let outputs: Vec<OutputReport> = outputs
+            .into_iter()
+            .map(|(output, stats, status)| OutputReport {
+                name: output.name.clone(),
+                identity: identity(&output.spool),
+                spool: spool_report(&stats, age),
+                forward: forward(status),
+            })
+            .collect();
+        spool.entries += outputs.iter().map(|one| one.spool.entries).sum::<u64>();
         found.extend(inside(
             self.refusals.is_refusing(),
             &processors,
@@ -365,25 +410,15 @@ impl Watch {
         Report {
             health: health(found),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            identity: Identity {
-                agent: agent.to_string(),
-                epoch,
-            },
+            identity: identity(&self.spool),
             signals,
             refused_requests: refused
                 .map(|(kind, count)| (kind.to_owned(), count))
                 .collect(),
             window: window.into(),
-            spool: SpoolReport {
-                used_bytes: stats.used_bytes,
-                limit_bytes: stats.limit_bytes,
-                entries: stats.entries,
-                oldest_seconds: stats.oldest.map(age),
-                quarantined_files: stats.quarantined_files,
-                commits: stats.commits,
-                disk_failing: stats.disk_failing,
-            },
+            spool,
             forward: forward(status),
+            outputs,
             processors,
             reload,
         }
@@ -401,6 +436,7 @@ impl Watch {
                 failures: stats.failures,
                 edits: stats.edits,
                 dropped_items: stats.dropped_items,
+                routed_items: stats.routed_items,
                 quarantined_items: stats.quarantined_items,
                 instances: stats.instances,
                 trips: stats.trips,
@@ -417,6 +453,39 @@ impl Watch {
             })
             .collect()
     }
+}
+
+fn identity(spool: &Spool) -> Identity {
+    let (agent, epoch) = spool.identity();
+    Identity {
+        agent: agent.to_string(),
+        epoch,
+    }
+}
+
+fn spool_report(stats: &SpoolStats, age: impl Fn(UnixNanos) -> f64) -> SpoolReport {
+    SpoolReport {
+        used_bytes: stats.used_bytes,
+        limit_bytes: stats.limit_bytes,
+        entries: stats.entries,
+        oldest_seconds: stats.oldest.map(age),
+        quarantined_files: stats.quarantined_files,
+        commits: stats.commits,
+        disk_failing: stats.disk_failing,
+    }
+}
+
+/// The books of several spools as one.
+fn sum(all: impl Iterator<Item = SignalStats>) -> SignalStats {
+    all.fold(SignalStats::default(), |sum, one| SignalStats {
+        spooled: sum.spooled + one.spooled,
+        delivered: sum.delivered + one.delivered,
+        rejected: sum.rejected + one.rejected,
+        evicted: sum.evicted + one.evicted,
+        corrupt: sum.corrupt + one.corrupt,
+        exported: sum.exported + one.exported,
+        here: sum.here + one.here,
+    })
 }
 
 fn reload(newest: Reloaded, age: impl Fn(UnixNanos) -> f64) -> ReloadReport {
@@ -477,7 +546,7 @@ fn health(found: Vec<(Level, String)>) -> Health {
 }
 
 /// What is wrong with the disk and the way out.
-fn way(stats: &petrel_spool::SpoolStats, forward: &ForwardStatus) -> Vec<(Level, String)> {
+fn way(stats: &SpoolStats, forward: &ForwardStatus) -> Vec<(Level, String)> {
     let mut found = Vec::new();
     if stats.disk_failing {
         let words = stats.trouble.as_deref().unwrap_or("see the log");

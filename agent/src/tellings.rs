@@ -77,8 +77,8 @@ impl Tellings {
         let processor = telling.processor().to_owned();
         match processed {
             Ok(Processed::Dropped { .. }) => telling.told(),
-            // Only spans are.
-            Ok(Processed::Held { .. }) => {}
+            // Only spans are held, and what is counted stays in one place.
+            Ok(Processed::Parted { .. }) => {}
             Ok(Processed::Kept { admitted, effects }) => match self.sealer.spool(admitted).await {
                 Ok(_durable) => {
                     effects.settle();

@@ -211,6 +211,8 @@ pub struct Processor {
     pub config: ProcessorConfig,
     /// Whose data it processes; empty for everybody's.
     pub projects: Vec<ProjectId>,
+    /// Projects that its outputs lead to.
+    pub outputs: BTreeMap<String, ProjectId>,
 }
 
 /// What can be said about one signal's tables.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use petrel_receiver::{Arrival, Door, Head, Receipt, Refused};
-use petrel_spool::{Class, Entry, Spool, SpoolError};
+use petrel_spool::{Class, Entry, ProjectId, Spool, SpoolError, Spooled};
 use petrel_wire::{Batch, Clock, Sealed, Signal, otlp::view};
 use tracing::debug;
 
@@ -25,7 +25,7 @@ pub use recent::{Recent, RecentArrival};
 pub use sharing::Sharing;
 
 use crate::auth::{Auth, Directory, Scope};
-use crate::processors::{Processed, Processors};
+use crate::processors::Processors;
 
 use full::Full;
 
@@ -113,29 +113,79 @@ impl<D: Directory> Ingest<D> {
         &self.shared.auth
     }
 
-    /// What processors leave of an arrival; `None` if that is nothing. A sealed batch stays what its
-    /// name says that it is.
+    /// What processors leave of an arrival, if it is anything, and what of it goes to other projects. A
+    /// sealed batch stays what its name says that it is.
     async fn processed(
         &self,
         scope: Scope,
         head: &Head,
         arrival: Arrival,
-    ) -> Result<Option<Arrival>, Refused> {
+    ) -> Result<(Option<Arrival>, Vec<(ProjectId, Batch)>), Refused> {
         let Arrival::Bare(batch) = arrival else {
-            return Ok(Some(arrival));
+            return Ok((Some(arrival), Vec::new()));
         };
         let processors = &self.shared.processors;
         match processors.process(scope.project(), batch).await {
-            Ok(Processed::Kept(batch)) => Ok(Some(Arrival::Bare(batch))),
-            Ok(Processed::Dropped(items)) => {
-                debug!(signal = %head.signal, items, "processors dropped all items of a batch");
-                Ok(None)
+            Ok(processed) => {
+                if processed.kept.is_none() && processed.elsewhere.is_empty() {
+                    let items = processed.came;
+                    debug!(signal = %head.signal, items, "processors dropped all items of a batch");
+                }
+                Ok((processed.kept.map(Arrival::Bare), processed.elsewhere))
             }
             Err(refused) => {
                 self.note(scope, head, Seen::nothing(head), Some(&refused));
                 Err(refused)
             }
         }
+    }
+
+    /// Appends what processors send to other projects, under these; one of the receipts.
+    async fn append_elsewhere(
+        &self,
+        scope: Scope,
+        head: &Head,
+        elsewhere: Vec<(ProjectId, Batch)>,
+    ) -> Result<Option<Spooled>, Refused> {
+        let shared = &self.shared;
+        let wall = shared.clock.wall();
+        let mut last = None;
+        for (project, batch) in elsewhere {
+            let (signal, items) = (head.signal, batch.items());
+            if let Err(refused) = shared.limits.look(project, &batch, wall.seconds()) {
+                self.note(scope, head, Seen::nothing(head), Some(&refused));
+                return Err(refused);
+            }
+            let entry = Entry {
+                project,
+                origin: None,
+                accepted: wall,
+                sealed: seal(batch).await?,
+            };
+            let appended = shared.journal.append(entry, Class::Keep).await;
+            let spooled = appended.map_err(|why| {
+                debug!(error = ?why, %signal, items, "the journal does not take a batch");
+                let refused = self.not_taken(why);
+                self.note(scope, head, Seen::nothing(head), Some(&refused));
+                refused
+            })?;
+            debug!(
+                batch.id = %spooled.id(), %signal, project = project.0, items,
+                "accepted {items} {signal} that a processor sent there"
+            );
+            last = Some(spooled);
+        }
+        Ok(last)
+    }
+
+    /// The journal did not take something.
+    fn not_taken(&self, why: SpoolError) -> Refused {
+        if let SpoolError::Full { .. } = why {
+            let used_bytes = self.shared.journal.stats().used_bytes;
+            let now = self.shared.clock.monotonic();
+            self.shared.full.note(now, used_bytes);
+        }
+        why.into()
     }
 
     fn note(&self, scope: Scope, head: &Head, seen: Seen, refused: Option<&Refused>) {
@@ -181,10 +231,23 @@ impl<D: Directory> Door for Ingest<D> {
             arrival.batch().items(),
         );
         let (limits, wall) = (&self.shared.limits, self.shared.clock.wall().0);
-        let Some(arrival) = self.processed(scope, head, arrival).await? else {
+        let (arrival, elsewhere) = self.processed(scope, head, arrival).await?;
+        let gone = elsewhere.iter().map(|(_, batch)| batch);
+        let (gone_items, gone_bytes) = gone.fold((0, 0), |(items, bytes), batch| {
+            (
+                items + u64::from(batch.items()),
+                bytes + batch.bytes().len(),
+            )
+        });
+        let Some(arrival) = arrival else {
+            let spooled = self.append_elsewhere(scope, head, elsewhere).await?;
             limits.pay(scope.project(), sent.0, sent.1.into());
-            self.shared.counters.accepted(head, 0, 0, false);
-            return Ok(Receipt::dropped(sent.1.into()));
+            let counters = &self.shared.counters;
+            counters.accepted(head, gone_items, gone_bytes, false);
+            return Ok(match spooled {
+                Some(spooled) => Receipt::spooled(&spooled),
+                None => Receipt::dropped(sent.1.into()),
+            });
         };
         let seen = Seen::of(&arrival);
         let (signal, transport) = (head.signal, head.transport);
@@ -219,14 +282,22 @@ impl<D: Directory> Door for Ingest<D> {
             accepted: self.shared.clock.wall(),
             sealed,
         };
-        // All of it was answered for: nothing in the journal is worth less than the rest.
-        match self.shared.journal.append(entry, Class::Keep).await {
+        // All of it was answered for: nothing in the journal is worth less than the rest. What waits
+        // together shares a commit; if one part is not taken, the sender repeats all of them.
+        let append = self.shared.journal.append(entry, Class::Keep);
+        let (appended, elsewhere) =
+            tokio::join!(append, self.append_elsewhere(scope, head, elsewhere));
+        match appended {
             Ok(spooled) => {
+                let _durable = elsewhere?;
                 if let Some(held) = held {
                     held.confirm().await?;
                 }
                 let known = spooled.seen_before();
-                self.shared.counters.accepted(head, items, bytes, known);
+                let (all_items, all_bytes) = (items + gone_items, bytes + gone_bytes);
+                self.shared
+                    .counters
+                    .accepted(head, all_items, all_bytes, known);
                 if !known {
                     limits.pay(scope.project(), sent.0, sent.1.into());
                 }
@@ -241,12 +312,7 @@ impl<D: Directory> Door for Ingest<D> {
             }
             Err(why) => {
                 debug!(error = ?why, %signal, items, "the journal does not take a batch");
-                if let SpoolError::Full { .. } = why {
-                    let used_bytes = self.shared.journal.stats().used_bytes;
-                    let now = self.shared.clock.monotonic();
-                    self.shared.full.note(now, used_bytes);
-                }
-                let refused = why.into();
+                let refused = self.not_taken(why);
                 self.note(scope, head, seen, Some(&refused));
                 Err(refused)
             }

@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_plugin_host::{Chain, PluginError, PluginState, PluginStats, ProcessorConfig, Verdict};
+use petrel_plugin_host::{
+    Chain, PluginError, PluginState, PluginStats, ProcessorConfig, Routed, Verdict,
+};
 use petrel_receiver::{Refused, Turns};
 use petrel_spool::ProjectId;
 use petrel_wire::{Batch, Limits};
@@ -34,6 +36,8 @@ struct Chains {
     others: Arc<Chain>,
     /// Each of them once.
     all: Vec<Arc<Chain>>,
+    /// Projects that outputs lead to.
+    outputs: BTreeMap<String, ProjectId>,
 }
 
 impl Processors {
@@ -76,8 +80,15 @@ impl Processors {
             own.insert(*project, chain_of(Some(*project))?);
         }
         let all = all.into_values().collect();
+        let outputs = outputs(processors)?;
+        let chains = Chains {
+            own,
+            others,
+            all,
+            outputs,
+        };
         Ok(Self {
-            chains: Arc::new(Chains { own, others, all }),
+            chains: Arc::new(chains),
             turns,
         })
     }
@@ -92,7 +103,7 @@ impl Processors {
         let chains = &self.chains;
         let chain = chains.own.get(&project).unwrap_or(&chains.others);
         if chain.is_empty() {
-            return Ok(Processed::Kept(batch));
+            return Ok(Processed::all(batch));
         }
         let came = batch.items();
         let failed = || Refused::busy("a processor failed; send the batch again");
@@ -100,16 +111,27 @@ impl Processors {
         let chain = Arc::clone(chain);
         let verdict = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            chain.process(batch)
+            chain.process_routed(batch)
         });
-        match verdict.await.map_err(|_| failed())? {
-            Verdict::Kept { batch, .. } if batch.is_empty() => Ok(Processed::Dropped(came)),
-            Verdict::Kept { batch, .. } => Ok(Processed::Kept(batch)),
-            Verdict::Dropped { .. } => Ok(Processed::Dropped(came)),
+        let (verdict, routed) = verdict.await.map_err(|_| failed())?;
+        let kept = match verdict {
+            Verdict::Kept { batch, .. } => (!batch.is_empty()).then_some(batch),
+            Verdict::Dropped { .. } => None,
             Verdict::Refused { by, reason } => {
-                Err(Refused::busy(format!("processor {by}: {reason}")))
+                return Err(Refused::busy(format!("processor {by}: {reason}")));
             }
+        };
+        let mut elsewhere = Vec::new();
+        for Routed { output, batch } in routed {
+            // Processors were loaded for these outputs and no others.
+            let project = chains.outputs.get(&*output).ok_or_else(failed)?;
+            elsewhere.push((*project, batch));
         }
+        Ok(Processed {
+            came,
+            kept,
+            elsewhere,
+        })
     }
 
     /// Those that kept failing and are not called, in words.
@@ -136,6 +158,24 @@ impl Processors {
             let sum = sums.entry(stats.name.clone()).or_default();
             add(sum, stats);
         }
+        let name = "aggregator_processor_routed_items_total";
+        if sums.values().any(|sum| !sum.routed_items.is_empty()) {
+            header(
+                out,
+                name,
+                "Items that a processor sent to an output",
+                "counter",
+            );
+        }
+        for (processor, sum) in &sums {
+            let processor = escaped(processor);
+            for (output, items) in &sum.routed_items {
+                line(
+                    out,
+                    format_args!("{name}{{processor=\"{processor}\",output=\"{output}\"}} {items}"),
+                );
+            }
+        }
         for (name, help, of) in METRICS {
             header(out, name, help, kind(name));
             for (processor, sum) in &sums {
@@ -156,10 +196,40 @@ impl Processors {
 
 /// What the chain made of a batch.
 #[derive(Debug)]
-pub(crate) enum Processed {
-    Kept(Batch),
-    /// All of its items, so many.
-    Dropped(u32),
+pub(crate) struct Processed {
+    /// Items of the batch as it came.
+    pub(crate) came: u32,
+    /// What stays with the project that sent it.
+    pub(crate) kept: Option<Batch>,
+    /// What goes to other projects.
+    pub(crate) elsewhere: Vec<(ProjectId, Batch)>,
+}
+
+impl Processed {
+    fn all(batch: Batch) -> Self {
+        Self {
+            came: batch.items(),
+            kept: Some(batch),
+            elsewhere: Vec::new(),
+        }
+    }
+}
+
+/// Where outputs lead, of all processors together. A name leads to one place.
+fn outputs(processors: &[Processor]) -> Result<BTreeMap<String, ProjectId>, PluginError> {
+    let mut all = BTreeMap::new();
+    for (name, project) in processors.iter().flat_map(|one| &one.outputs) {
+        if all
+            .insert(name.clone(), *project)
+            .is_some_and(|other| other != *project)
+        {
+            return Err(PluginError(format!(
+                "the output {name:?} leads to one project in one processor and to another in \
+                 another; give them names of their own"
+            )));
+        }
+    }
+    Ok(all)
 }
 
 /// A processor in several chains is counted once.
@@ -168,6 +238,9 @@ fn add(sum: &mut PluginStats, one: PluginStats) {
     sum.failures += one.failures;
     sum.edits += one.edits;
     sum.dropped_items += one.dropped_items;
+    for (output, items) in one.routed_items {
+        *sum.routed_items.entry(output).or_default() += items;
+    }
     sum.quarantined_items += one.quarantined_items;
     sum.instances += one.instances;
     sum.trips += one.trips;

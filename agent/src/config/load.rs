@@ -12,7 +12,8 @@ use super::proxy::Choice;
 use super::section::{Problems, Section};
 use super::values::count;
 use super::{
-    BaseUrl, Compression, Config, ConfigError, Endpoint, Environment, Forward, Tls, bandwidth, yaml,
+    BaseUrl, Compression, Config, ConfigError, Endpoint, Environment, Forward, Tls, bandwidth,
+    outputs, yaml,
 };
 use crate::window::{Undecided, WindowConfig};
 
@@ -90,11 +91,13 @@ fn read(root: &Section<'_>, beside: &Path, environment: &Environment) -> Config 
     }
     let (url, local) = (config.forward.base_url(), config.forward.is_local());
     config.forward.proxy = choice
+        .clone()
         .resolve(&environment.proxies, &url, local)
         .unwrap_or_else(|what| {
             root.problem("forward", what);
             None
         });
+    config.outputs = outputs::read(root, &config, &choice, environment);
     if let Some(section) = root.section("admin") {
         if let Some(capture) = section.choice("capture", &[("true", true), ("false", false)]) {
             config.capture = capture;

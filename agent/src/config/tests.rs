@@ -222,6 +222,7 @@ fn the_packaged_examples_are_read_as_well() {
     let text = text
         .replace("#:", "")
         .replace("/usr/lib/petrel-agent/plugins/redact.wasm", "redact.wasm")
+        .replace("/etc/petrel-agent/sites.csv", "redact.wasm")
         .replace("/etc/petrel-agent/ca.pem", "redact.wasm")
         .replace("/etc/petrel-agent/agent.pem", "redact.wasm")
         .replace("/etc/petrel-agent/agent.key", "redact.wasm");
@@ -231,6 +232,14 @@ fn the_packaged_examples_are_read_as_well() {
         format!("{limits:?}"),
         format!("{:?}", petrel_plugin_host::PluginLimits::default())
     );
+    assert!(config.processors[0].allow_clock);
+    assert!(config.processors[0].lookups.contains_key("sites"));
+    let [audit] = &config.outputs[..] else {
+        panic!("{:?}", config.outputs);
+    };
+    assert_eq!((audit.name.as_str(), audit.max_bytes), ("audit", 256 << 20));
+    assert_eq!(audit.forward.base_url(), "https://petrel.example.com");
+    assert!(audit.forward.headers.is_empty() && audit.forward.tls.identity.is_none());
     assert_eq!(config.forward.base_url(), "https://otlp.example.com");
     assert_eq!(config.forward.headers.len(), 1);
     let forward = config.forward;
@@ -286,4 +295,35 @@ fn a_proxy_comes_from_the_file_or_the_environment_and_none_means_none() {
     );
     assert_eq!(proxy("proxy: none"), None);
     assert_eq!(proxy("endpoint: 'https://127.0.0.1:1'"), None);
+}
+
+#[test]
+fn outputs_are_named_lead_somewhere_and_to_one_place() {
+    let text = "\
+dsn: https://t@h
+processors:
+  - { plugin: redact.wasm, outputs: { audit: { dsn: \"https://u@h\" } } }
+  - { name: b, plugin: redact.wasm, outputs: { audit: { dsn: \"https://v@h\" }, Big: {}, c: { url: x }, d: {} } }
+  - { name: c, plugin: redact.wasm, outputs: [ audit ], allow: [ time ], lookups: { a: gone.csv } }
+";
+    let words = parse(text).unwrap_err().to_string();
+    for part in [
+        "processors[1].outputs: \"Big\" must be 1 to 64 of a-z",
+        "processors[1].outputs: audit leads elsewhere in another processor",
+        "processors[1].outputs: c: url: unknown key",
+        "processors[1].outputs: d: has no dsn",
+        "processors[2].outputs: expected names of outputs",
+        "processors[2].allow: \"time\" is none of clock",
+        "processors[2].lookups: no file",
+    ] {
+        assert!(words.contains(part), "{part} in\n{words}");
+    }
+    let text = "dsn: https://t@h\nforward: { headers: { x-tenant: a } }\nprocessors:\n  \
+                - { plugin: redact.wasm, outputs: { here: { dsn: \"https://u@h\" } } }\n";
+    let config = parse(text).unwrap();
+    let output = &config.outputs[0];
+    assert_eq!(output.max_bytes, config.spool.max_bytes / 8);
+    // The same host is told what is meant for it.
+    assert_eq!(output.forward.headers.len(), 1);
+    assert_eq!(config.processors[0].outputs, Some(vec!["here".to_owned()]));
 }

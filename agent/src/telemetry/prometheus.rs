@@ -117,6 +117,7 @@ pub fn metrics(report: &Report) -> String {
     window(&mut page, report);
     spool(&mut page, report);
     forward(&mut page, report);
+    outputs(&mut page, report);
     processors(&mut page, report);
     own(&mut page, report);
     let health = match report.health.status {
@@ -263,6 +264,50 @@ fn forward(page: &mut Page, report: &Report) {
     );
 }
 
+fn outputs(page: &mut Page, report: &Report) {
+    type Read = fn(&super::OutputReport) -> u64;
+    let columns: [(&str, &str, &str, Read); 5] = [
+        (
+            "output_entries",
+            "gauge",
+            "Batches waiting for an output or in flight to it.",
+            |output| output.spool.entries,
+        ),
+        (
+            "output_used_bytes",
+            "gauge",
+            "Disk blocks in use for an output.",
+            |output| output.spool.used_bytes,
+        ),
+        (
+            "output_delivered_batches_total",
+            "counter",
+            "Batches that an output's peer acknowledged.",
+            |output| output.forward.delivered_batches,
+        ),
+        (
+            "output_dead_batches_total",
+            "counter",
+            "Batches of an output set aside as dead letters.",
+            |output| output.forward.dead_batches,
+        ),
+        (
+            "output_parked",
+            "gauge",
+            "1 while an output's peer wants an operator to act.",
+            |output| u64::from(output.forward.state == "parked"),
+        ),
+    ];
+    for (name, kind, help, read) in columns {
+        if !report.outputs.is_empty() {
+            page.head(name, kind, help);
+        }
+        for output in &report.outputs {
+            page.sample(name, &[("output", &output.name)], read(output));
+        }
+    }
+}
+
 fn processors(page: &mut Page, report: &Report) {
     type Read = fn(&super::ProcessorReport) -> f64;
     let columns: [(&str, &str, Read); 9] = [
@@ -313,6 +358,19 @@ fn processors(page: &mut Page, report: &Report) {
         for processor in &report.processors {
             page.sample(name, &[("processor", &processor.name)], read(processor));
         }
+    }
+    let name = "processor_routed_items_total";
+    let routed = report.processors.iter().flat_map(|processor| {
+        let outputs = processor.routed_items.iter();
+        outputs.map(|(output, items)| (processor.name.as_str(), output.as_str(), items))
+    });
+    let mut routed = routed.peekable();
+    if routed.peek().is_some() {
+        page.head(name, "counter", "Items that a processor sent to an output.");
+    }
+    for (processor, output, items) in routed {
+        let labels = [("processor", processor), ("output", output)];
+        page.sample(name, &labels, items);
     }
 }
 

@@ -18,6 +18,7 @@ mod door;
 mod guest;
 mod hardened;
 mod harness;
+mod outputs;
 mod process;
 mod processors;
 mod spool_command;

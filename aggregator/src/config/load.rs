@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use petrel_plugin_host::written;
+use petrel_plugin_host::written::{self, Keys};
 use petrel_spool::ProjectId;
 use petrel_wire::Token;
 
@@ -288,7 +288,7 @@ fn projects(
 /// The keys of an agent's, and whose data it is for.
 fn processors(root: &Section<'_>, beside: &Path) -> Vec<Processor> {
     let mut configs = Vec::new();
-    let mut projects_of = Vec::new();
+    let mut more_of = Vec::new();
     let plugins = root.section("plugins").map(written::plugins);
     let plugins = plugins.unwrap_or_default();
     for section in root.sections("processors") {
@@ -309,13 +309,42 @@ fn processors(root: &Section<'_>, beside: &Path) -> Vec<Processor> {
         }
         if let Some(config) = config {
             configs.push(config);
-            projects_of.push(projects);
+            more_of.push((projects, outputs(&section)));
         }
         section.finish();
     }
-    let both = configs.into_iter().zip(projects_of);
-    both.map(|(config, projects)| Processor { config, projects })
-        .collect()
+    let both = configs.into_iter().zip(more_of);
+    both.map(|(config, (projects, outputs))| Processor {
+        config,
+        projects,
+        outputs,
+    })
+    .collect()
+}
+
+/// Names of outputs, and the projects that they lead to. What is no map was complained about already.
+fn outputs(section: &Section<'_>) -> BTreeMap<String, ProjectId> {
+    const KEY: &str = "outputs";
+    let mut outputs = BTreeMap::new();
+    let Some(serde_json::Value::Object(given)) = Keys::json(section, KEY) else {
+        return outputs;
+    };
+    for (name, value) in given {
+        let number = value.get("project").and_then(serde_json::Value::as_u64);
+        let number = number.and_then(|number| u32::try_from(number).ok());
+        let is_alone = value.as_object().is_some_and(|keys| keys.len() == 1);
+        match number.filter(|number| *number > 0 && is_alone) {
+            Some(number) => {
+                outputs.insert(name, ProjectId(number));
+            }
+            None => {
+                let what =
+                    format!("{name}: expected the number of a project, like {{ project: 2 }}");
+                section.problem(KEY, what);
+            }
+        }
+    }
+    outputs
 }
 
 /// One time for all signals, or one for each.

@@ -76,6 +76,7 @@ fn the_packaged_file_explains_every_key_and_is_the_default() {
     let config = loaded(&all.join("\n")).config;
     assert_eq!(config.projects.len(), 1);
     assert_eq!(config.processors[0].projects, [ProjectId(1)]);
+    assert_eq!(config.processors[0].outputs["audit"], ProjectId(2));
     assert!(config.pg.is_some() && config.listen.http.tls.is_some());
 }
 

@@ -175,3 +175,50 @@ async fn a_batch_that_is_dropped_whole_is_answered_for_and_leaves_nothing() {
     running.stop().await;
     assert!(journal(dir.path()).await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_processor_sends_to_another_project_is_written_down_for_that_one_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = artefact("target/plugins/route.wasm");
+    let section = format!(
+        "processors:\n  - name: route\n    plugin: {}\n    outputs: {{ other: {{ project: 2 }} }}\n    \
+         config: {{ rules: [ {{ on: record, key: secret, to: {{ {CANARY}: other }} }} ] }}\n",
+        plugin.display()
+    );
+    let running = Running::start_with(dir.path(), &section).await;
+    let plain = r#"{"body":{"stringValue":"plain"}}"#;
+    let text = format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{plain},
+            {{"body":{{"stringValue":"special"}},"attributes":[{{"key":"secret","value":{{"stringValue":"{CANARY}"}}}}]}}]}}]}}]}}"#
+    );
+    let kind = "application/json";
+    let answer = send(&running, "one", "/v1/logs", kind, text.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{}", answer.words());
+    // All of it is another project's.
+    assert_eq!(
+        send(
+            &running,
+            "one",
+            "/v1/logs",
+            "application/x-protobuf",
+            secret().bytes()
+        )
+        .await
+        .status,
+        200
+    );
+    let metrics = get(running.at.http, "/metrics").await.words();
+    let routed = "aggregator_processor_routed_items_total{processor=\"route\",output=\"other\"} 2";
+    assert!(metrics.contains(routed), "{metrics}");
+    running.stop().await;
+    let mut found = journal(dir.path()).await;
+    found.sort_by_key(|(project, _)| *project);
+    let projects: Vec<u32> = found.iter().map(|(project, _)| *project).collect();
+    assert_eq!(projects, [1, 2, 2]);
+    assert!(has(&found[0].1, "plain") && !has(&found[0].1, CANARY));
+    assert!(
+        found[1..]
+            .iter()
+            .all(|(_, bytes)| has(bytes, CANARY) && !has(bytes, "plain"))
+    );
+}

@@ -1,7 +1,8 @@
 //! What a processor did, counted, and how it is.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::config::OnError;
@@ -27,6 +28,8 @@ pub struct PluginStats {
     pub edits: u64,
     /// Items that the processor dropped.
     pub dropped_items: u64,
+    /// Items that it sent to each of its outputs but the default one.
+    pub routed_items: BTreeMap<String, u64>,
     /// Items that it failed on, one by one, and that were taken out so that none passes unprocessed.
     pub quarantined_items: u64,
     /// Instances started; more than a few mean that it traps or leaks.
@@ -133,6 +136,7 @@ pub(crate) struct Account {
     failures: AtomicU64,
     pub(crate) edits: AtomicU64,
     dropped_items: AtomicU64,
+    routed_items: Mutex<BTreeMap<Arc<str>, u64>>,
     quarantined_items: AtomicU64,
     busy_ns: AtomicU64,
     /// Failures, batches of which it could not take all, and those that it did not see while off.
@@ -156,6 +160,22 @@ impl Account {
     pub(crate) fn dropped(&self, items: usize) {
         self.dropped_items
             .fetch_add(items as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn routed(&self, routed: BTreeMap<Arc<str>, u64>) {
+        if routed.is_empty() {
+            return;
+        }
+        let mut counts = self.routed_items();
+        for (output, items) in routed {
+            *counts.entry(output).or_default() += items;
+        }
+    }
+
+    fn routed_items(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, u64>> {
+        self.routed_items
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn quarantined(&self, items: usize) {
@@ -201,6 +221,13 @@ impl Account {
             failures: load(&self.failures),
             edits: load(&self.edits),
             dropped_items: load(&self.dropped_items),
+            routed_items: {
+                let counts = self.routed_items();
+                let named = counts
+                    .iter()
+                    .map(|(name, items)| (name.to_string(), *items));
+                named.collect()
+            },
             quarantined_items: load(&self.quarantined_items),
             busy: Duration::from_nanos(load(&self.busy_ns)),
             last_error: last.error.clone(),

@@ -3,7 +3,8 @@
 //! Nothing is half applied. A row, code or slot out of range, a list of the wrong length, a write
 //! without the right to it: the whole answer is refused, as the plugin's fault.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use petrel_wire::Signal;
 
@@ -38,16 +39,20 @@ pub(crate) struct Answer {
     dropped: Option<Vec<bool>>,
     /// Rows of the sheet.
     held: Vec<u32>,
+    /// Rows of the sheet, and the outputs that they go to.
+    routes: Vec<(u32, Arc<str>)>,
     decided: Vec<Decision>,
     /// What it leaves of the sheet's.
     room: usize,
 }
 
 /// What an answer came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Applied {
     /// Records taken out.
     pub(crate) dropped: u32,
+    /// Records sent somewhere else, by output.
+    pub(crate) routed: BTreeMap<Arc<str>, u64>,
     /// Values changed, made or deleted.
     pub(crate) edits: u64,
 }
@@ -76,9 +81,6 @@ impl Question<'_> {
     /// Checks `edits`; the error is for the operator.
     pub(crate) fn check(&self, edits: &Edits) -> Result<Answer, String> {
         check_added(&edits.added, self.added_bytes)?;
-        if edits.route.iter().any(|output| *output != 0) {
-            return Err("routes to an output that is not there".into());
-        }
         let decides = !edits.decided.is_empty() || !edits.decided_verdict.is_empty();
         if decides && !self.plan.holds {
             return Err("decides about traces that are not held".into());
@@ -98,6 +100,7 @@ impl Question<'_> {
             made: changes.made,
             dropped,
             held: self.held(&edits.verdicts)?,
+            routes: self.routes(&edits.route)?,
             decided,
             room: changes.room,
         })
@@ -170,6 +173,24 @@ impl Question<'_> {
             return Err("holds what is no span".into());
         }
         Ok(rows)
+    }
+
+    /// The sheet's rows that do not go where all go.
+    fn routes(&self, route: &[u8]) -> Result<Vec<(u32, Arc<str>)>, String> {
+        let records = self.table_rows(Table::Record);
+        if !route.is_empty() && route.len() != records {
+            let count = route.len();
+            return Err(format!("gives {count} outputs for {records} records"));
+        }
+        let sent = route.iter().zip(0..).filter(|(output, _)| **output != 0);
+        sent.map(|(output, index)| {
+            let name = self.plan.outputs.get(usize::from(*output));
+            let name =
+                name.ok_or_else(|| format!("routes to output {output}, which it did not name"))?;
+            let row = self.view.selection.row(Table::Record, index);
+            Ok((row, Arc::clone(name)))
+        })
+        .collect()
     }
 
     /// From positions in the view to positions among the records that are kept.
@@ -636,6 +657,10 @@ impl Answer {
         sheet.is_changed |= applied.edits > 0;
         sheet.aside.rows.extend(self.held);
         sheet.aside.decided.extend(self.decided);
+        for (_, output) in &self.routes {
+            *applied.routed.entry(Arc::clone(output)).or_default() += 1;
+        }
+        sheet.aside.routes.send(self.routes);
         if let Some(dropped) = self.dropped {
             let count = dropped.iter().filter(|dropped| **dropped).count();
             applied.dropped = u32::try_from(count).unwrap_or(u32::MAX);

@@ -17,6 +17,8 @@ use crate::effects::Effects;
 use crate::engine::{Engine, Kind};
 use crate::hold::{Decided, Decision};
 use crate::rehearsal::Recent;
+use crate::route::{Routed, joined};
+use crate::run::Outcome;
 use crate::state::{States, Store};
 use crate::steps::{Ground, Steps};
 use crate::telling::{Retired, Teller, Telling};
@@ -208,8 +210,8 @@ impl Chain {
         self.steps().processors.is_empty()
     }
 
-    /// As [`Chain::run`], for whoever cannot hold anything: what should be held is kept. Whatever is
-    /// not refused counts as accepted.
+    /// As [`Chain::run`], for whoever can neither hold nor route anything: what should be held or go
+    /// elsewhere is kept. Whatever is not refused counts as accepted.
     pub fn process(&self, batch: Batch) -> Verdict {
         let (verdict, effects) = self.process_for(batch);
         if !matches!(verdict, Verdict::Refused { .. }) {
@@ -221,13 +223,27 @@ impl Chain {
     /// As [`Chain::process`], for a caller who may yet have to refuse the batch: what processors
     /// counted of it counts when the effects are settled.
     pub fn process_for(&self, batch: Batch) -> (Verdict, Effects) {
-        self.run(batch).unheld()
+        self.run(batch).whole()
+    }
+
+    /// As [`Chain::process`], for whoever has a place for what goes elsewhere.
+    pub fn process_routed(&self, batch: Batch) -> (Verdict, Vec<Routed>) {
+        let Outcome {
+            verdict,
+            routed,
+            effects,
+            ..
+        } = self.run(batch).unheld();
+        if !matches!(verdict, Verdict::Refused { .. }) {
+            effects.settle();
+        }
+        (verdict, routed)
     }
 
     /// All processors but one that holds.
-    pub(crate) fn process_by(&self, steps: &Steps, batch: Batch) -> (Verdict, Effects) {
+    pub(crate) fn process_by(&self, steps: &Steps, batch: Batch) -> Outcome {
         if batch.is_empty() || steps.processors.is_empty() {
-            return (Verdict::Kept { batch, dropped: 0 }, Effects::default());
+            return (Verdict::Kept { batch, dropped: 0 }, Effects::default()).into();
         }
         let recent = &self.ground.recent;
         let is_due = recent.is_due(batch.signal(), self.clock().monotonic());
@@ -243,24 +259,24 @@ impl Chain {
     }
 
     /// Cuts what is large.
-    pub(crate) fn process_parts(
-        &self,
-        steps: &Steps,
-        batch: Batch,
-        from: usize,
-    ) -> (Verdict, Effects) {
+    pub(crate) fn process_parts(&self, steps: &Steps, batch: Batch, from: usize) -> Outcome {
         let effects = RefCell::default();
         if batch.bytes().len() <= PART_BYTES {
-            let verdict = steps.process(batch, &self.ground, from, &effects);
-            return (verdict, effects.into_inner());
+            let ran = steps.run(batch, &self.ground, from, &effects);
+            return Outcome {
+                routed: ran.routed,
+                ..(ran.verdict, effects.into_inner()).into()
+            };
         }
         let signal = batch.signal();
-        let mut kept = Vec::new();
+        let (mut kept, mut routed) = (Vec::new(), Vec::new());
         let mut all_dropped = 0;
         let mut dropper = None;
         for part in batch.split(PART_BYTES) {
             let items = part.items();
-            match steps.process(part, &self.ground, from, &effects) {
+            let ran = steps.run(part, &self.ground, from, &effects);
+            routed.extend(ran.routed);
+            match ran.verdict {
                 Verdict::Kept { batch, dropped } => {
                     kept.push(batch);
                     all_dropped += dropped;
@@ -269,7 +285,7 @@ impl Chain {
                     all_dropped += items;
                     dropper = Some(by);
                 }
-                refused @ Verdict::Refused { .. } => return (refused, Effects::default()),
+                refused @ Verdict::Refused { .. } => return (refused, Effects::default()).into(),
             }
         }
         let verdict = match dropper {
@@ -279,7 +295,10 @@ impl Chain {
                 dropped: all_dropped,
             },
         };
-        (verdict, effects.into_inner())
+        Outcome {
+            routed: joined(routed),
+            ..(verdict, effects.into_inner()).into()
+        }
     }
 
     /// Writes down what processors keep and what has changed of it. Blocks on the disk.

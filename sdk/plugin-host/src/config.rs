@@ -32,6 +32,9 @@ pub struct ProcessorConfig {
     pub random_seed: Option<u64>,
     /// Files of tables (CSV), by the names under which the plugin opens them.
     pub lookups: BTreeMap<String, PathBuf>,
+    /// Outputs that lead somewhere: a plugin that names another one is not loaded. Where to is the
+    /// business of whoever runs the chain. `None` = whatever it names, for tools.
+    pub outputs: Option<Vec<String>>,
     /// JSON handed to `configure`.
     pub config: serde_json::Value,
     /// Bounds of memory, time and answers.

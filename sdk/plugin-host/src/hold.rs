@@ -15,6 +15,7 @@ use petrel_wire::otlp::by_trace::{Take, TraceId};
 use crate::bindings::petrel::plugin::types::{Descriptor, Edits};
 use crate::plan::Plan;
 use crate::registry::verdict;
+use crate::route::Routes;
 
 /// What a descriptor's `extra` says of a plugin that may hold: `("holds", "traces")`.
 const HOLDS: (&str, &str) = ("holds", "traces");
@@ -63,6 +64,7 @@ pub(crate) struct Aside {
     pub(crate) decided: Vec<Decision>,
     /// Of the instance that answered; of several the oldest, zero for none.
     pub(crate) generation: u64,
+    pub(crate) routes: Routes,
 }
 
 impl Aside {

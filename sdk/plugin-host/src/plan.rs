@@ -1,5 +1,6 @@
 //! What a plugin asked for in `configure`, checked against what this host can give.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_wire::Signal;
@@ -8,6 +9,7 @@ use crate::bindings::petrel::plugin::types;
 use crate::keys::KeyRule;
 use crate::layout;
 use crate::registry::{ALL_SLOTS, Table, access, field};
+use crate::route::{MOST_OUTPUTS, is_name};
 
 /// A timer that runs more often than this would keep an idle machine awake.
 const LEAST_TICK_MS: u32 = 100;
@@ -21,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) tick: Option<Duration>,
     /// It may hold spans; its descriptor says so.
     pub(crate) holds: bool,
+    /// Names of outputs, as `edits.route` numbers them; the first is the default one.
+    pub(crate) outputs: Vec<Arc<str>>,
     signals: u8,
     /// Bits of the tables that it hears of.
     tables: u8,
@@ -70,9 +74,7 @@ impl Plan {
                 plan.tick_ms
             ));
         }
-        if plan.outputs.len() > 1 {
-            return Err("asks for several outputs, which this version does not offer yet".into());
-        }
+        let outputs = check_outputs(&plan.outputs)?;
         if plan.merge_duplicates {
             return Err("asks to merge data points, which this version does not offer yet".into());
         }
@@ -97,6 +99,7 @@ impl Plan {
             want_dict: plan.want_dict,
             tick: (plan.tick_ms > 0).then(|| Duration::from_millis(plan.tick_ms.into())),
             holds: false,
+            outputs,
             signals: plan.signals,
             tables: used,
         })
@@ -110,6 +113,26 @@ impl Plan {
     pub(crate) fn hears_of(&self, table: Table) -> bool {
         self.tables & table.bit() != 0
     }
+}
+
+/// The first is the default one, whatever it is called.
+fn check_outputs(outputs: &[String]) -> Result<Vec<Arc<str>>, String> {
+    if outputs.len() > MOST_OUTPUTS {
+        let count = outputs.len();
+        return Err(format!(
+            "names {count} outputs, {MOST_OUTPUTS} are the most"
+        ));
+    }
+    for (at, name) in outputs.iter().enumerate().skip(1) {
+        if !is_name(name) {
+            let rule = "1 to 64 of a-z, 0-9, - and _";
+            return Err(format!("names the output {name:?}; a name is {rule}"));
+        }
+        if outputs[1..at].contains(name) {
+            return Err(format!("names the output {name:?} twice"));
+        }
+    }
+    Ok(outputs.iter().map(|name| name.as_str().into()).collect())
 }
 
 impl Selector {

@@ -121,6 +121,7 @@ impl Processor {
         let unfit = |error: String| format!("processor {name:?}: {file} {error}");
         let mut plan = Plan::check(&asked).map_err(unfit)?;
         plan.holds = hold::holds(&descriptor, &plan).map_err(unfit)?;
+        check_outputs(&plan, config.outputs.as_deref()).map_err(unfit)?;
         if let Some(vouched) = &vouched {
             let (contract, imports) = (&loaded.contract, &loaded.imports);
             vouched
@@ -459,6 +460,26 @@ fn policy(config: &ProcessorConfig, descriptor: &Descriptor) -> Result<OnError, 
         ));
     }
     Ok(chosen)
+}
+
+/// Where records go is the operator's to say, for every output that a plugin names.
+fn check_outputs(plan: &Plan, mapped: Option<&[String]>) -> Result<(), String> {
+    let named = plan.outputs.get(1..).unwrap_or_default();
+    if plan.holds && !named.is_empty() {
+        return Err("holds traces and names outputs; it can do one of them".to_owned());
+    }
+    let leads_somewhere = |name: &Arc<str>| match mapped {
+        Some(mapped) => mapped.iter().any(|mapped| **mapped == **name),
+        None => true,
+    };
+    match named.iter().find(|name| !leads_somewhere(name)) {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "names the output {name:?}, which leads nowhere yet; write beside `plugin:` in an agent \
+             `outputs: {{ {name}: {{ dsn: \"https://TOKEN@HOST\" }} }}`, in an aggregator \
+             `outputs: {{ {name}: {{ project: NUMBER }} }}`"
+        )),
+    }
 }
 
 impl std::fmt::Debug for Processor {

@@ -89,7 +89,8 @@ pub(crate) fn rehearse(
         }
         batches += 1;
         items += batch.items();
-        dropped += match alone.process(batch.clone(), ground, 0, &RefCell::default()) {
+        let ran = alone.run(batch.clone(), ground, 0, &RefCell::default());
+        dropped += match ran.verdict {
             Verdict::Kept { dropped, .. } => dropped,
             Verdict::Dropped { .. } => batch.items(),
             Verdict::Refused { .. } => 0,

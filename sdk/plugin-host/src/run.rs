@@ -15,6 +15,7 @@ use crate::chain::{Chain, PART_BYTES, Verdict};
 use crate::effects::Effects;
 use crate::hold::{Decided, Decision, TraceFate};
 use crate::processor::Processor;
+use crate::route::Routed;
 use crate::steps::{Ran, Steps};
 
 /// What a chain made of a batch.
@@ -22,6 +23,8 @@ use crate::steps::{Ran, Steps};
 pub struct Outcome {
     /// What is settled at once.
     pub verdict: Verdict,
+    /// What goes elsewhere, by output; not in `verdict`.
+    pub routed: Vec<Routed>,
     /// What has to wait, to be durable before anybody is told that it is accepted. Not in `verdict`.
     pub held: Option<Held>,
     /// What was decided on this occasion, about any traces.
@@ -44,6 +47,7 @@ impl From<(Verdict, Effects)> for Outcome {
     fn from((verdict, effects): (Verdict, Effects)) -> Self {
         Self {
             verdict,
+            routed: Vec::new(),
             held: None,
             decided: Vec::new(),
             effects,
@@ -53,15 +57,28 @@ impl From<(Verdict, Effects)> for Outcome {
 
 impl Outcome {
     /// For whoever cannot hold anything: what should be held is kept.
-    pub(crate) fn unheld(self) -> (Verdict, Effects) {
-        let verdict = match (self.verdict, self.held) {
-            (Verdict::Kept { batch, dropped }, Some(held)) => Verdict::Kept {
-                batch: Batch::concat(batch.signal(), &[batch, held.batch]),
-                dropped,
-            },
-            (verdict, _) => verdict,
-        };
-        (verdict, self.effects)
+    pub(crate) fn unheld(mut self) -> Self {
+        let held = self.held.take().map(|held| held.batch);
+        self.keep_too(held);
+        self
+    }
+
+    /// For whoever has one place for all of it.
+    pub(crate) fn whole(self) -> (Verdict, Effects) {
+        let mut all = self.unheld();
+        let routed = std::mem::take(&mut all.routed);
+        all.keep_too(routed.into_iter().map(|routed| routed.batch));
+        (all.verdict, all.effects)
+    }
+
+    fn keep_too(&mut self, others: impl IntoIterator<Item = Batch>) {
+        if let Verdict::Kept { batch, .. } = &mut self.verdict {
+            let mut all = vec![batch.clone()];
+            all.extend(others);
+            if all.len() > 1 {
+                *batch = Batch::concat(batch.signal(), &all);
+            }
+        }
     }
 }
 
@@ -83,29 +100,31 @@ impl Chain {
         let before = self.process_parts(steps, batch, from);
         // What the holder itself counted does not come to it.
         if from >= steps.processors.len() {
-            return before;
+            return before.whole();
         }
-        self.end_with_holder(steps, before).unheld()
+        self.end_with_holder(steps, before).whole()
     }
 
     /// Asks the one that holds, if there is one, about what the others made of a batch.
-    fn end_with_holder(&self, steps: &Steps, before: (Verdict, Effects)) -> Outcome {
-        match (steps.holder(), before) {
-            (Some(holder), (Verdict::Kept { batch, dropped }, effects))
-                if holder.takes(batch.signal()) =>
-            {
-                let effects = RefCell::new(effects);
-                let outcome = self.hold(holder, batch, dropped, &effects);
-                match outcome.verdict {
-                    // It comes again, and is counted then.
-                    Verdict::Refused { .. } => outcome,
-                    _ => Outcome {
-                        effects: effects.into_inner(),
-                        ..outcome
-                    },
-                }
-            }
-            (_, before) => before.into(),
+    /// What goes elsewhere has a way of its own, on which nothing waits.
+    fn end_with_holder(&self, steps: &Steps, before: Outcome) -> Outcome {
+        let (Some(holder), Verdict::Kept { batch, dropped }) = (steps.holder(), &before.verdict)
+        else {
+            return before;
+        };
+        if !holder.takes(batch.signal()) {
+            return before;
+        }
+        let effects = RefCell::new(before.effects);
+        let outcome = self.hold(holder, batch.clone(), *dropped, &effects);
+        match outcome.verdict {
+            // It comes again, and is counted then.
+            Verdict::Refused { .. } => outcome,
+            _ => Outcome {
+                routed: before.routed,
+                effects: effects.into_inner(),
+                ..outcome
+            },
         }
     }
 
@@ -259,6 +278,7 @@ impl Chain {
                 batch: empty(batch.signal()),
                 dropped,
             },
+            routed: Vec::new(),
             held: None,
             decided: Vec::new(),
             effects: Effects::default(),
@@ -277,6 +297,7 @@ impl Chain {
                 holds,
                 decided,
                 generation: by,
+                ..
             } = holder.run(part, self.ground(), 0, effects);
             outcome.decided.extend(decided);
             match verdict {

@@ -271,6 +271,7 @@ impl Processor {
             .fetch_add(applied.edits, Ordering::Relaxed);
         let dropped = applied.dropped as usize;
         self.account().dropped(dropped);
+        self.account().routed(applied.routed);
         dropped
     }
 

@@ -171,27 +171,42 @@ impl Sheet {
         }
     }
 
+    /// What would be kept and what removed without these of its records; see [`Sheet::without`].
+    pub(crate) fn with_only(&self, gone: &[bool]) -> (Selection, Vec<u32>) {
+        let next = self.without(gone);
+        let mut removed = self.removed.clone();
+        removed.extend(self.lost(&next));
+        (next, removed)
+    }
+
     /// Takes out what `next`, made by [`Sheet::without`], does not hold.
     pub(crate) fn keep(&mut self, next: Selection) {
+        let lost = self.lost(&next);
+        self.removed.extend(lost);
+        self.kept = next;
+        self.is_changed = true;
+    }
+
+    /// Messages that are kept now, and not in `next`.
+    fn lost(&self, next: &Selection) -> Vec<u32> {
+        let mut lost = Vec::new();
         for table in [Table::Resource, Table::Scope, Table::Metric, Table::Record] {
             let rows = &self.rows[table.index()];
             let mut stays = vec![false; rows.len()];
             each(next.rows[table.index()].as_deref(), rows.len(), |row| {
                 stays[row as usize] = true;
             });
-            let removed = &mut self.removed;
             each(
                 self.kept.rows[table.index()].as_deref(),
                 rows.len(),
                 |row| {
                     if !stays[row as usize] {
-                        removed.push(rows.frames[row as usize]);
+                        lost.push(rows.frames[row as usize]);
                     }
                 },
             );
         }
-        self.kept = next;
-        self.is_changed = true;
+        lost
     }
 }
 

@@ -17,6 +17,7 @@ use crate::processor::{Fate, Processor, Turn};
 use crate::project::project;
 use crate::readers::Readers;
 use crate::rehearsal::{Recent, rehearse};
+use crate::route::{Routed, parts};
 use crate::run::holder;
 use crate::sheet::Sheet;
 use crate::state::States;
@@ -43,6 +44,8 @@ pub(crate) struct Steps {
 pub(crate) struct Ran {
     /// What is to be held counts as kept.
     pub(crate) verdict: Verdict,
+    /// What goes elsewhere; not in `verdict`.
+    pub(crate) routed: Vec<Routed>,
     /// By position in the batch that is kept.
     pub(crate) holds: Vec<usize>,
     pub(crate) decided: Vec<Decision>,
@@ -53,6 +56,7 @@ impl From<Verdict> for Ran {
     fn from(verdict: Verdict) -> Self {
         Self {
             verdict,
+            routed: Vec::new(),
             holds: Vec::new(),
             decided: Vec::new(),
             generation: 0,
@@ -208,18 +212,8 @@ impl Steps {
         readers.find(|readers| readers.signal == signal)
     }
 
-    /// Runs a batch, or a part of one, through those from place `from` on that do not hold.
-    pub(crate) fn process(
-        &self,
-        batch: Batch,
-        ground: &Ground,
-        from: usize,
-        effects: &RefCell<Effects>,
-    ) -> Verdict {
-        self.run(batch, ground, from, effects).verdict
-    }
-
-    /// As [`Steps::process`]; called on a holder it says what is to be held of what is kept.
+    /// Runs a batch, or a part of one, through those from place `from` on that do not hold. Called on a
+    /// holder it says what is to be held of what is kept.
     pub(crate) fn run(
         &self,
         batch: Batch,
@@ -239,8 +233,7 @@ impl Steps {
             from,
             effects,
         };
-        let verdict = self.walk(&batch, &mut sheet, way);
-        let mut ran = Ran::from(verdict);
+        let mut ran = self.walk(&batch, &mut sheet, way);
         if let Ok(sheet) = sheet {
             ran.holds = sheet.positions(&sheet.aside.rows);
             ran.decided = sheet.aside.decided;
@@ -249,7 +242,7 @@ impl Steps {
         ran
     }
 
-    fn walk(&self, batch: &Batch, sheet: &mut Result<Sheet, String>, way: Way<'_>) -> Verdict {
+    fn walk(&self, batch: &Batch, sheet: &mut Result<Sheet, String>, way: Way<'_>) -> Ran {
         let Way {
             readers: (engine, readers),
             ground,
@@ -277,8 +270,8 @@ impl Steps {
                 Fate::Kept(dropped) => {
                     all_dropped += u32::try_from(dropped).unwrap_or(u32::MAX);
                 }
-                Fate::Dropped => return Verdict::Dropped { by: by() },
-                Fate::Refused(reason) => return Verdict::Refused { by: by(), reason },
+                Fate::Dropped => return Verdict::Dropped { by: by() }.into(),
+                Fate::Refused(reason) => return Verdict::Refused { by: by(), reason }.into(),
             }
             let is_edited = |sheet: &Sheet| sheet.answers != answers;
             if last_editor.is_none() || sheet.as_ref().is_ok_and(is_edited) {
@@ -286,13 +279,25 @@ impl Steps {
             }
         }
         match (sheet, last_editor) {
+            (Ok(sheet), Some(editor)) if !sheet.aside.routes.is_empty() => {
+                ground.finish_parts(sheet, all_dropped, editor, batch)
+            }
             (Ok(sheet), Some(editor)) if sheet.is_changed => {
-                ground.finish(sheet, all_dropped, editor, batch)
+                let items = batch.items() - all_dropped;
+                match ground.finish(sheet, items, editor, batch) {
+                    Ok(batch) => Verdict::Kept {
+                        batch,
+                        dropped: all_dropped,
+                    }
+                    .into(),
+                    Err(refused) => refused.into(),
+                }
             }
             _ => Verdict::Kept {
                 batch: batch.clone(),
                 dropped: all_dropped,
-            },
+            }
+            .into(),
         }
     }
 }
@@ -301,9 +306,14 @@ impl Ground {
     /// Values are checked where plugins write them, and the host writes the rest, so what comes out
     /// is well-formed. Only limits that many edits could pass together are checked here, by reading
     /// it all where that cannot be told otherwise.
-    fn finish(&self, sheet: &Sheet, dropped: u32, editor: &Processor, batch: &Batch) -> Verdict {
+    fn finish(
+        &self,
+        sheet: &Sheet,
+        items: u32,
+        editor: &Processor,
+        batch: &Batch,
+    ) -> Result<Batch, Verdict> {
         let Emitted { bytes, is_nested } = emit(sheet);
-        let items = batch.items() - dropped;
         let made = sheet.made_columns();
         let within = !is_nested
             && bytes.len() <= self.limits.request_bytes
@@ -311,19 +321,56 @@ impl Ground {
                 || (sheet.most_attributes + made <= self.limits.attributes as usize
                     && self.limits.items >= ITEMS_FOR_ANY_PART));
         if within {
-            let batch = batch.edited(bytes.into(), items);
-            return Verdict::Kept { batch, dropped };
+            return Ok(batch.edited(bytes.into(), items));
         }
         let checked = Batch::from_protobuf(sheet.signal, bytes.into(), &self.limits);
         let words = match checked {
-            Ok(batch) if batch.items() == items => return Verdict::Kept { batch, dropped },
+            Ok(batch) if batch.items() == items => return Ok(batch),
             Ok(_) => "its edits changed the number of items".into(),
             Err(error) => format!("its edits do not fit: {error}"),
         };
         editor.report(&words, sheet.records());
-        Verdict::Refused {
+        Err(Verdict::Refused {
             by: editor.name().to_owned(),
             reason: format!("processor {} failed; try again", editor.name()),
+        })
+    }
+
+    /// As [`Ground::finish`], a batch for each output.
+    fn finish_parts(
+        &self,
+        sheet: &mut Sheet,
+        dropped: u32,
+        editor: &Processor,
+        batch: &Batch,
+    ) -> Ran {
+        let mut kept = Batch::concat(batch.signal(), &[]);
+        let mut routed = Vec::new();
+        let was_changed = std::mem::replace(&mut sheet.is_changed, true);
+        for part in parts(sheet) {
+            let before = std::mem::replace(&mut sheet.kept, part.kept);
+            let removed = std::mem::replace(&mut sheet.removed, part.removed);
+            let items = u32::try_from(sheet.records()).unwrap_or(u32::MAX);
+            let made = if items == 0 {
+                Ok(Batch::concat(batch.signal(), &[]))
+            } else {
+                self.finish(sheet, items, editor, batch)
+            };
+            (sheet.kept, sheet.removed) = (before, removed);
+            match (made, part.output) {
+                (Err(refused), _) => return refused.into(),
+                (Ok(batch), None) => kept = batch,
+                (Ok(batch), Some(output)) => routed.push(Routed { output, batch }),
+            }
+        }
+        sheet.is_changed = was_changed;
+        let verdict = Verdict::Kept {
+            batch: kept,
+            dropped,
+        };
+        Ran {
+            routed,
+            ..Ran::from(verdict)
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::config::{OnError, PluginLimits, ProcessorConfig};
+use crate::route;
 use crate::signature::PublicKey;
 use crate::trust::{Access, Scope, Trust, TrustedKey};
 
@@ -221,6 +222,7 @@ pub fn processor<K: Keys>(
         allow_clock,
         random_seed: None,
         lookups: lookups(section, beside),
+        outputs: Some(outputs(section)),
         config,
         limits,
     })
@@ -249,6 +251,30 @@ fn lookups<K: Keys>(section: &K, beside: &Path) -> BTreeMap<String, PathBuf> {
         files.insert(name, file);
     }
     files
+}
+
+/// Their names; what is below each is for whoever sends batches there.
+fn outputs<K: Keys>(section: &K) -> Vec<String> {
+    match section.json("outputs") {
+        None => Vec::new(),
+        Some(Value::Object(given)) => given
+            .into_iter()
+            .map(|(name, _)| name)
+            .filter(|name| {
+                let is_name = route::is_name(name);
+                if !is_name {
+                    let what = format!("{name:?} must be 1 to 64 of a-z, 0-9, - and _");
+                    section.complain("outputs", what);
+                }
+                is_name
+            })
+            .collect(),
+        Some(_) => {
+            let what = "expected names of outputs, and below each where it leads";
+            section.complain("outputs", what.to_owned());
+            Vec::new()
+        }
+    }
 }
 
 fn stem(plugin: &str) -> String {

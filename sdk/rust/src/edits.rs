@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::batch::Batch;
 use crate::bindings::petrel::plugin::types;
 use crate::column::{Cell, Code, Text};
-use crate::plan::Slot;
+use crate::plan::{Output, Slot};
 use crate::registry::{Table, kind, verdict};
 
 /// Changes to one batch. Nothing said = everything passes as it is, byte for byte.
@@ -242,6 +242,18 @@ impl Edits {
     /// The span, log record or data point goes.
     pub fn drop_record(&mut self, batch: &Batch<'_>, row: u32) {
         self.verdict(batch, row, verdict::DROP);
+    }
+
+    /// The span, log record or data point goes to another output. It goes on through the processors
+    /// that follow all the same, and keeps its output.
+    pub fn route(&mut self, batch: &Batch<'_>, row: u32, output: Output) {
+        let route = &mut self.answer.route;
+        if route.is_empty() {
+            route.resize(batch.rows(Table::RECORD) as usize, Output::DEFAULT.0);
+        }
+        if let Some(place) = route.get_mut(row as usize) {
+            *place = output.0;
+        }
     }
 
     /// The span waits until its trace is decided ([`Edits::decide`]), in this answer or a later one. It

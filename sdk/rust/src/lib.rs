@@ -73,7 +73,7 @@ pub use batch::{Batch, Dictionary};
 pub use column::{Cell, Cells, Code, Column, Text, Value};
 pub use edits::{Edits, Fate, New};
 pub use error::{Error, Result};
-pub use plan::{Plan, Selector, Slot};
+pub use plan::{Output, Plan, Selector, Slot};
 pub use registry::{Field, Kinds, Signals, Table};
 #[doc(hidden)]
 pub use wit_bindgen;
@@ -83,7 +83,7 @@ pub mod prelude {
     pub use serde::Deserialize;
 
     pub use crate::{
-        About, Batch, Cell, Edits, Error, Fate, Field, Kinds, New, Plan, Processor, Result,
+        About, Batch, Cell, Edits, Error, Fate, Field, Kinds, New, Output, Plan, Processor, Result,
         Selector, Signals, Slot, Table, Text, Value, about,
     };
 }

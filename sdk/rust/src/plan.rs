@@ -15,6 +15,15 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub(crate) u16);
 
+/// Where records go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Output(pub(crate) u8);
+
+impl Output {
+    /// Where they would go without this plugin.
+    pub const DEFAULT: Self = Self(0);
+}
+
 impl Slot {
     /// Everything that the plugin selected; for edits of the dictionary, what it may write.
     pub const ALL: Self = Self(u16::MAX);
@@ -57,6 +66,21 @@ impl Plan {
     /// Only these signals, where the configuration says so.
     pub fn signals(&mut self, signals: Signals) {
         self.asked.signals = signals.0;
+    }
+
+    /// Names an output besides the default one, for [`Edits::route`](crate::Edits::route): letters (a-z),
+    /// digits, `-` and `_`. The operator says where it leads.
+    pub fn output(&mut self, name: &str) -> Output {
+        let outputs = &mut self.asked.outputs;
+        if outputs.is_empty() {
+            outputs.push("default".into());
+        }
+        let place = outputs.iter().skip(1).position(|known| known == name);
+        let place = place.map_or(outputs.len(), |place| place + 1);
+        if place == outputs.len() {
+            outputs.push(name.into());
+        }
+        Output(u8::try_from(place).unwrap_or(u8::MAX))
     }
 
     /// A hint: batches without any of these attribute keys do not concern the plugin.

@@ -39,6 +39,7 @@ pub(crate) mod kept;
 pub(crate) mod kernels;
 mod keys;
 pub(crate) mod lookups;
+mod routes;
 mod rows;
 pub(crate) mod senses;
 mod window;
@@ -65,6 +66,7 @@ pub struct Tested<P> {
     kept: kept::Kept,
     window: window::Window,
     ticked_ns: u64,
+    routed: Vec<(String, Value)>,
 }
 
 /// What the model offers.
@@ -101,6 +103,7 @@ impl<P: Processor> Tested<P> {
             kept: kept::Kept::new(),
             window: window::Window::default(),
             ticked_ns: NOW_NS,
+            routed: Vec::new(),
         })
     }
 
@@ -167,6 +170,18 @@ impl<P: Processor> Tested<P> {
         mut answer: types::Edits,
     ) -> Result<(Value, Vec<Value>)> {
         let decided = window::take_decisions(&mut answer).map_err(Error::bad_input)?;
+        let records = model.rows.of(crate::Table::RECORD).len();
+        let outputs = &model.plan.outputs;
+        let routed = routes::take_routed(&mut answer, outputs, records);
+        for (output, routed) in routed.map_err(Error::bad_input)? {
+            let out = apply::apply(request, model, strings.clone(), &routed);
+            let out = out.map_err(Error::bad_input)?;
+            let has_records = rows::Rows::read(&out)
+                .is_some_and(|rows| !rows.of(crate::Table::RECORD).is_empty());
+            if has_records {
+                self.routed.push((output, out));
+            }
+        }
         if let Some(holding) = window::take_holding(&mut answer) {
             let held = apply::apply(request, model, strings.clone(), &holding);
             self.window.hold(held.map_err(Error::bad_input)?);
@@ -197,6 +212,12 @@ impl<P: Processor> Tested<P> {
         }
         self.configured = next.configured;
         Ok(())
+    }
+
+    /// What went to other outputs than the default one since the last call: an output's name, and a
+    /// request for each of those that came.
+    pub fn routed(&mut self) -> Vec<(String, Value)> {
+        std::mem::take(&mut self.routed)
     }
 
     /// The processor itself, to look at its state.

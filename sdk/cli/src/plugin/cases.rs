@@ -24,6 +24,8 @@ pub(crate) struct Case {
     pub(crate) expected: Option<Vec<Batch>>,
     /// Tables that it looks something up in: files under `lookups/`, by name.
     pub(crate) lookups: BTreeMap<String, PathBuf>,
+    /// What must have gone to other outputs than the default one.
+    pub(crate) routed: BTreeMap<String, Vec<Batch>>,
     /// What must have been counted, if the case is about that.
     pub(crate) counted: Option<Value>,
 }
@@ -32,6 +34,8 @@ pub(crate) struct Case {
 #[derive(Debug)]
 pub(crate) struct Passed {
     pub(crate) batches: Vec<Batch>,
+    /// By output.
+    pub(crate) routed: BTreeMap<String, Vec<Batch>>,
     pub(crate) counted: Value,
 }
 
@@ -73,7 +77,12 @@ impl Case {
             otlp::read_json(&text).with_context(|| file.display().to_string())
         };
         let expected = dir.join(EXPECTED);
+        let mut routed = BTreeMap::new();
+        for (output, file) in outputs(&dir) {
+            routed.insert(output, requests(file)?);
+        }
         Ok(Self {
+            routed,
             name: dir.file_name().unwrap_or_default().to_string_lossy().into(),
             input: requests(dir.join(INPUT))?,
             expected: if expected.is_file() {
@@ -124,6 +133,7 @@ impl Case {
         let counted = counted::summary(host.counted()?);
         Ok(Ok(Passed {
             batches: passed,
+            routed: host.routed(),
             counted,
         }))
     }
@@ -138,11 +148,33 @@ impl Case {
         if is_counted || self.counted.is_some() {
             write(COUNTED, format!("{:#}\n", out.counted).into_bytes())?;
         }
+        for (output, batches) in &out.routed {
+            let text = otlp::write(batches, Form::Json, Layout::Indented);
+            write(&format!("expected.{output}.otlp.json"), text)?;
+        }
+        for (output, file) in outputs(&self.dir) {
+            if !out.routed.contains_key(&output) {
+                fs::remove_file(&file)
+                    .with_context(|| format!("cannot remove {}", file.display()))?;
+            }
+        }
         write(
             EXPECTED,
             otlp::write(&out.batches, Form::Json, Layout::Indented),
         )
     }
+}
+
+/// `expected.NAME.otlp.json`, by name.
+fn outputs(case: &Path) -> BTreeMap<String, PathBuf> {
+    let files = fs::read_dir(case).into_iter().flatten().flatten();
+    files
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let output = name.strip_prefix("expected.")?.strip_suffix(".otlp.json")?;
+            Some((output.to_owned(), entry.path()))
+        })
+        .collect()
 }
 
 fn lookups(case: &Path) -> BTreeMap<String, PathBuf> {

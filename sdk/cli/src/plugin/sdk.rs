@@ -100,7 +100,7 @@ const PYTHON: [(&str, &str); 17] = files![
     "petrel_plugin/testing.py",
 ];
 const WIT: [(&str, &str); 2] = files!["rust": "wit/README.md", "wit/plugin.wit"];
-const RUST: [(&str, &str); 31] = files![
+const RUST: [(&str, &str); 32] = files![
     "rust":
     "README.md",
     "src/about.rs",
@@ -130,6 +130,7 @@ const RUST: [(&str, &str); 31] = files![
     "src/testing/kernels.rs",
     "src/testing/keys.rs",
     "src/testing/lookups.rs",
+    "src/testing/routes.rs",
     "src/testing/rows.rs",
     "src/testing/senses.rs",
     "src/testing/window.rs",

@@ -1,7 +1,10 @@
 //! `petrel plugin test`: golden cases in the host that agent and aggregator have.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
+
+use petrel_wire::Batch;
 
 use super::build;
 use super::cases::{Case, Passed};
@@ -73,7 +76,23 @@ pub(crate) fn differences(
     told.push_str(&counted.map_or(String::new(), |expected| {
         counted::difference(expected, &passed.counted)
     }));
-    let passed = &passed.batches;
+    told += &requests(expected, &passed.batches, paint)?;
+    let none = Vec::new();
+    let outputs: BTreeSet<&String> = case.routed.keys().chain(passed.routed.keys()).collect();
+    for output in outputs {
+        let want = case.routed.get(output).unwrap_or(&none);
+        let got = passed.routed.get(output).unwrap_or(&none);
+        let lines = requests(want, got, paint)?;
+        if !lines.is_empty() {
+            write!(told, "  output {output}\n{lines}")?;
+        }
+    }
+    Ok((!told.is_empty()).then_some(told))
+}
+
+/// Where requests differ from those that were expected.
+fn requests(expected: &[Batch], passed: &[Batch], paint: Paint) -> anyhow::Result<String> {
+    let mut told = String::new();
     if expected.len() != passed.len() {
         let (want, got) = (expected.len(), passed.len());
         writeln!(told, "  {want} requests were expected, {got} came out")?;
@@ -90,5 +109,5 @@ pub(crate) fn differences(
         }
         told.push_str(&lines);
     }
-    Ok((!told.is_empty()).then_some(told))
+    Ok(told)
 }

@@ -1,8 +1,6 @@
 //! Splicing against decoding: for random requests and random edits, the spliced bytes are what comes
 //! of decoding with prost, changing the objects, and encoding again.
 
-use std::sync::Arc;
-
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};

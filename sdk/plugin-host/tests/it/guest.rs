@@ -2,6 +2,7 @@
 //!
 //! Offsets are those of the canonical ABI for the records of `wit/plugin.wit`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +34,8 @@ pub(crate) struct Guest {
     /// Instructions of `save`; the answer's address is 1008.
     pub(crate) save: String,
     pub(crate) stateless: bool,
+    /// Whether a table `site` is mounted, with the column `site`.
+    pub(crate) lookup: bool,
     /// The contract it claims to be built for.
     pub(crate) version: &'static str,
 }
@@ -48,6 +51,7 @@ impl Default for Guest {
             tick: String::new(),
             save: String::new(),
             stateless: true,
+            lookup: false,
             version: "0.1.0",
         }
     }
@@ -168,9 +172,16 @@ impl Guest {
         change: impl FnOnce(&mut ProcessorConfig),
     ) -> (TempDir, ProcessorConfig) {
         let (dir, plugin) = self.file();
+        let table = dir.path().join("site.csv");
+        let mut lookups = BTreeMap::new();
+        if self.lookup {
+            std::fs::write(&table, "value,site\na,Berlin\nb,\n").unwrap();
+            lookups.insert("site".to_owned(), table);
+        }
         let mut config = ProcessorConfig {
             name: "guest".into(),
             plugin,
+            lookups,
             limits: PluginLimits {
                 memory_bytes: 4 << 20,
                 // It is wall time, and the machine may have better things to do.
@@ -360,5 +371,22 @@ pub(crate) fn keeps_count() -> Guest {
                 + &added(5000, 8)
                 + &hide(0, 0x8000_0000)),
         )
+    }
+}
+
+/// Names the outputs `audit` and `other`, and sends records as the bytes of `route` say.
+pub(crate) fn router(route: &str, more: &str) -> Guest {
+    let count = route.matches('\\').count();
+    Guest {
+        more: format!(
+            r#"(data (i32.const 640) "audit")
+            (data (i32.const 648) "other")
+            (data (i32.const 656) "\00\00\00\00\00\00\00\00\80\02\00\00\05\00\00\00\88\02\00\00\05\00\00\00")
+            (data (i32.const 6000) "{route}")"#
+        ),
+        configure: "(i32.store (i32.const 1564) (i32.const 656))
+            (i32.store (i32.const 1568) (i32.const 3))"
+            .into(),
+        ..Guest::that(&(list(ROUTE, 6000, u32::try_from(count).unwrap()) + more))
     }
 }

@@ -42,6 +42,23 @@ fn gambler() -> Guest {
     }
 }
 
+/// Looks up what is no string.
+fn curious() -> Guest {
+    Guest {
+        lookup: true,
+        more: r#"(import "petrel:plugin/lookup@0.1.0" "open" (func $open (param i32 i32 i32)))
+            (import "petrel:plugin/lookup@0.1.0" "join-dict" (func $join (param i32 i32 i32 i32 i32 i32)))
+            (data (i32.const 5000) "\e7\03\00\00")
+            (data (i32.const 5004) "site")"#
+            .into(),
+        ..Guest::that(
+            "(call $open (i32.const 5004) (i32.const 4) (i32.const 3000))
+             (call $join (i32.load (i32.const 3004)) (i32.const 5000) (i32.const 1)
+               (i32.const 5004) (i32.const 4) (i32.const 3016))",
+        )
+    }
+}
+
 /// Asks for the strings, and tells in its log and in its words what it was shown.
 fn gossip() -> Guest {
     Guest {
@@ -104,7 +121,13 @@ pub(crate) fn evil() -> Vec<(&'static str, Guest, &'static str)> {
             answer(list(DICT_SLOT, 4096, 2)),
             "different lengths",
         ),
-        ("route", answer(list(ROUTE, 16, 1)), "output"),
+        ("route", answer(list(ROUTE, 16, 1)), "routes to output 101"),
+        (
+            "routes",
+            answer(list(ROUTE, 16, 4)),
+            "4 outputs for 1 records",
+        ),
+        ("look-up", curious(), "look"),
         (
             "giant answer",
             answer(format!(

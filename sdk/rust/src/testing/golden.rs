@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ use crate::Processor;
 /// configuration is not empty, `config.json`; tables that it looks something up in are files in
 /// `lookups/`, like `lookups/sites.csv`. A file may hold several requests, one after the other;
 /// they come a second apart. If there is `expected.metrics.json`, it is what the plugin must have
-/// counted. Panics with the first difference.
+/// counted, and `expected.NAME.otlp.json` what must have gone to the output of that name. Panics with the first difference.
 pub fn golden<P: Processor>(dir: impl AsRef<Path>) {
     let dir = dir.as_ref();
     let list = fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
@@ -54,6 +54,18 @@ pub fn golden<P: Processor>(dir: impl AsRef<Path>) {
                 "{name}: request {index} differs\n got      {got:#}\n expected {expected:#}"
             );
         }
+        let mut routed = BTreeMap::<String, Vec<Value>>::new();
+        for (output, request) in plugin.routed() {
+            routed.entry(output).or_default().push(canonical(&request));
+        }
+        let expected: BTreeMap<String, Vec<Value>> = outputs(&case)
+            .into_iter()
+            .map(|(output, file)| (output, read(&file).iter().map(canonical).collect()))
+            .collect();
+        assert!(
+            routed == expected,
+            "{name}: something else went to other outputs\n got      {routed:#?}\n expected {expected:#?}"
+        );
         let counted = case.join("expected.metrics.json");
         if counted.is_file() {
             let (got, expected) = (summary(recorded()), read(&counted).remove(0));
@@ -63,6 +75,18 @@ pub fn golden<P: Processor>(dir: impl AsRef<Path>) {
             );
         }
     }
+}
+
+/// Files with what must go to other outputs than the default one.
+fn outputs(case: &Path) -> Vec<(String, PathBuf)> {
+    let files = fs::read_dir(case).into_iter().flatten().flatten();
+    files
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let output = name.strip_prefix("expected.")?.strip_suffix(".otlp.json")?;
+            Some((output.to_owned(), entry.path()))
+        })
+        .collect()
 }
 
 /// By name, what stands in the files.
