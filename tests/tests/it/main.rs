@@ -13,6 +13,7 @@ mod offline;
 mod operator;
 mod power;
 mod processors;
+mod routes;
 mod storm;
 mod syscalls;
 mod time_zone;
