@@ -87,7 +87,8 @@ fn what_is_routed_arrives_in_the_other_project_alone_and_nothing_is_lost_over_ki
     let mut place = Place::configure()?;
     place.central.start()?;
     place.edge.start()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()?;
     let client = http::client();
@@ -100,7 +101,7 @@ fn what_is_routed_arrives_in_the_other_project_alone_and_nothing_is_lost_over_ki
             .header("content-type", "application/x-protobuf")
             .body(body);
         // Killed while it has requests in hand: by turns with the link up and with a backlog.
-        let pending = runtime.spawn(sent.send());
+        let pending = runtime.spawn(async move { sent.send().await });
         match number % 60 {
             20 => place.edge.link.cut(),
             30 | 50 => {
