@@ -23,6 +23,7 @@ pub(crate) use counters::{header, line};
 pub use limits::Limits;
 pub use recent::{Recent, RecentArrival};
 pub use sharing::Sharing;
+pub(crate) use sharing::{Claim, Held};
 
 use crate::auth::{Auth, Directory, Scope};
 use crate::processors::Processors;

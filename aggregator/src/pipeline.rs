@@ -85,11 +85,13 @@ pub async fn run(
     let store = Store::start(&config, journal.clone(), Arc::clone(&clock))?;
     let store = Arc::new(store);
 
+    let sharing = Sharing::of(&config, &metadata, &journal);
     let importing = SpanLog::of(
         &config,
         store.reader(),
         metadata.clone(),
         journal.clone(),
+        sharing.clone(),
         Arc::clone(&clock),
     )
     .map(|span_log| tokio::spawn(span_log.run(stop.clone())));
@@ -98,7 +100,6 @@ pub async fn run(
     let auth = Auth::new(metadata.clone(), Arc::clone(&clock));
     let project_limits = ingest::Limits::new(config.limits.clone());
     project_limits.set(metadata.limits().await?);
-    let sharing = Sharing::of(&config, &metadata, &journal);
     let keeping = sharing
         .clone()
         .map(|sharing| tokio::spawn(sharing.keep(stop.clone())));

@@ -6,6 +6,11 @@
 //! any place repeats the window, and the journal's ledger recognises what it has. After the
 //! journal these spans are as any others.
 //!
+//! Several aggregators on one server import into one store. They stand at the same place of the log,
+//! because they share the note: whoever notes a window first decides about it for all, and whoever
+//! claims its batch ([`Sharing`]) takes it. One that dies over a claim holds the others up until it is
+//! back, as with any batch.
+//!
 //! Statements that this program sends by itself are passed over
 //! ([`trace_context`](crate::clickhouse)): to import the spans of an import would never end.
 
@@ -23,6 +28,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::clickhouse::Reader;
 use crate::config::Config;
+use crate::ingest::{Claim, Held, Sharing};
 use crate::metadata::{Import, Metadata, MetadataError};
 
 use columns::Columns;
@@ -43,9 +49,21 @@ pub struct SpanLog {
     reader: Reader,
     metadata: Metadata,
     journal: Spool,
+    sharing: Option<Sharing>,
     clock: Arc<dyn Clock>,
     project: ProjectId,
     source: String,
+}
+
+/// Whose a window is.
+#[derive(Debug)]
+enum Whose {
+    /// Ours, by a claim if there are others.
+    Ours(Option<Held>),
+    /// It was taken.
+    Taken,
+    /// That is being found out, here or elsewhere.
+    Open,
 }
 
 /// Something between the log and the journal failed; the window will be tried again.
@@ -70,6 +88,7 @@ impl SpanLog {
         reader: Reader,
         metadata: Metadata,
         journal: Spool,
+        sharing: Option<Sharing>,
         clock: Arc<dyn Clock>,
     ) -> Option<Self> {
         let project = config.ch.import_spans_to?;
@@ -78,6 +97,7 @@ impl SpanLog {
             reader,
             metadata,
             journal,
+            sharing,
             clock,
             project,
             source: format!("span log of {server} for project {}", project.0),
@@ -130,37 +150,56 @@ impl SpanLog {
         Ok(spans)
     }
 
-    /// One window, if there is one.
+    /// One window, if there is one that we can take.
     async fn take_window(&self, columns: &Columns) -> Result<Option<u64>, SpanLogError> {
-        let mut import = self.metadata.import(&self.source).await?;
-        let end = match import.pending {
+        let mut stood = self.metadata.import(&self.source).await?;
+        let end = match stood.pending {
             Some(end) => end,
             None => {
                 let end = columns
-                    .window(&self.reader, import.position, BEHIND_SECONDS, MOST_SPANS)
+                    .window(&self.reader, stood.position, BEHIND_SECONDS, MOST_SPANS)
                     .await?;
                 let Some(end) = end else { return Ok(None) };
-                import.pending = Some(end);
-                self.metadata.set_import(&self.source, &import).await?;
+                let begun = Import {
+                    pending: Some(end),
+                    ..stood.clone()
+                };
+                if !self.go_on(&stood, &begun).await? {
+                    // Somebody else has decided about the window.
+                    return Ok(Some(0));
+                }
+                stood = begun;
                 end
             }
         };
-        let rows = columns.rows(&self.reader, import.position, end).await?;
-        let spans = rows.len() as u64;
-        if spans > 0 {
-            self.append(&rows::request(&rows), &import).await?;
+        let rows = columns.rows(&self.reader, stood.position, end).await?;
+        let mut taken = 0;
+        if !rows.is_empty() {
+            let Some(ours) = self.take(&rows::request(&rows), &stood).await? else {
+                return Ok(None);
+            };
+            taken = if ours { rows.len() as u64 } else { 0 };
         }
-        import = Import {
-            seq: import.seq + u64::from(spans > 0),
+        let stands = Import {
+            seq: stood.seq + u64::from(!rows.is_empty()),
             position: end,
             pending: None,
-            ..import
+            ..stood.clone()
         };
-        self.metadata.set_import(&self.source, &import).await?;
-        Ok(Some(spans))
+        // Or somebody else has noted it already.
+        self.go_on(&stood, &stands).await?;
+        Ok(Some(taken))
     }
 
-    async fn append(&self, request: &[u8], import: &Import) -> Result<(), SpanLogError> {
+    async fn go_on(&self, stood: &Import, stands: &Import) -> Result<bool, MetadataError> {
+        self.metadata
+            .go_on_with_import(&self.source, stood, stands)
+            .await
+    }
+
+    /// Takes the spans of a window: true if we did, false if they are in a journal already, `None`
+    /// if nobody knows yet.
+    async fn take(&self, request: &[u8], import: &Import) -> Result<Option<bool>, SpanLogError> {
         let limits = Limits {
             request_bytes: usize::MAX,
             items: u32::MAX,
@@ -174,6 +213,11 @@ impl SpanLog {
             seq: import.seq,
             hash: sealed.hash(),
         };
+        let held = match self.whose(&origin).await? {
+            Whose::Ours(held) => held,
+            Whose::Taken => return Ok(Some(false)),
+            Whose::Open => return Ok(None),
+        };
         let entry = Entry {
             project: self.project,
             origin: Some(origin),
@@ -181,14 +225,37 @@ impl SpanLog {
             sealed,
         };
         match self.journal.append(entry, Class::Keep).await {
-            Ok(_) => Ok(()),
-            // The window was taken before a crash, and spans of its time came after: the server
-            // wrote its log later than it does.
-            Err(SpoolError::Conflict(_)) => {
-                warn!("spans that ClickHouse wrote late into its log are not imported");
-                Ok(())
-            }
-            Err(why) => Err(why.into()),
+            Ok(_) => {}
+            // The window was taken before a crash, and spans of its time came after.
+            Err(SpoolError::Conflict(_)) => late(),
+            Err(why) => return Err(why.into()),
         }
+        if let Some(held) = held {
+            held.try_confirm().await?;
+        }
+        Ok(Some(true))
     }
+
+    async fn whose(&self, batch: &BatchId) -> Result<Whose, MetadataError> {
+        let Some(sharing) = &self.sharing else {
+            return Ok(Whose::Ours(None));
+        };
+        Ok(match sharing.try_claim(self.project, *batch).await? {
+            Claim::Held(held) => Whose::Ours(Some(held)),
+            Claim::Taken => Whose::Taken,
+            Claim::LookedUp | Claim::Elsewhere => Whose::Open,
+            // Other spans of the same window, which are in a journal, or were about to be when
+            // somebody died. Then that claim is given up in a moment, and these can be taken.
+            Claim::Conflict if sharing.is_taken(self.project, batch).await? => {
+                late();
+                Whose::Taken
+            }
+            Claim::Conflict => Whose::Open,
+        })
+    }
+}
+
+/// The server wrote its log later than it does.
+fn late() {
+    warn!("spans that ClickHouse wrote late into its log are not imported");
 }

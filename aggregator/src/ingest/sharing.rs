@@ -39,6 +39,21 @@ struct Hands {
     looked_up: HashSet<Key>,
 }
 
+/// What became of a claim.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// It is ours to take while this is held.
+    Held(Held),
+    /// It is in a journal.
+    Taken,
+    /// We are finding out what became of an earlier claim of ours.
+    LookedUp,
+    /// Another aggregator has begun to take it.
+    Elsewhere,
+    /// Its number was claimed for other bytes.
+    Conflict,
+}
+
 /// A request that works on a batch.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -99,20 +114,45 @@ impl Sharing {
         project: ProjectId,
         batch: BatchId,
     ) -> Result<Option<Held>, Refused> {
-        let Some(held) = self.hold((project, batch)) else {
-            return Err(Refused::elsewhere("this batch is being looked up"));
-        };
-        match self.metadata.claim(project, &batch, self.owner).await {
-            Ok(Delivered::Mine) => Ok(Some(held)),
-            Ok(Delivered::Taken) => Ok(None),
-            Ok(Delivered::Elsewhere) => Err(Refused::elsewhere(
+        match self.try_claim(project, batch).await {
+            Ok(Claim::Held(held)) => Ok(Some(held)),
+            Ok(Claim::Taken) => Ok(None),
+            Ok(Claim::LookedUp) => Err(Refused::elsewhere("this batch is being looked up")),
+            Ok(Claim::Elsewhere) => Err(Refused::elsewhere(
                 "another aggregator has begun to take this batch and has not said how that ended",
             )),
-            Ok(Delivered::Conflict) => Err(Refused::Conflict(format!(
+            Ok(Claim::Conflict) => Err(Refused::Conflict(format!(
                 "batch {batch}: its number was used for other bytes"
             ))),
             Err(why) => Err(unreachable(&why)),
         }
+    }
+
+    /// The same for those who are no request.
+    pub(crate) async fn try_claim(
+        &self,
+        project: ProjectId,
+        batch: BatchId,
+    ) -> Result<Claim, MetadataError> {
+        let Some(held) = self.hold((project, batch)) else {
+            return Ok(Claim::LookedUp);
+        };
+        let claimed = self.metadata.claim(project, &batch, self.owner).await?;
+        Ok(match claimed {
+            Delivered::Mine => Claim::Held(held),
+            Delivered::Taken => Claim::Taken,
+            Delivered::Elsewhere => Claim::Elsewhere,
+            Delivered::Conflict => Claim::Conflict,
+        })
+    }
+
+    /// Whether any batch of this number is in a journal, whatever its bytes.
+    pub(crate) async fn is_taken(
+        &self,
+        project: ProjectId,
+        batch: &BatchId,
+    ) -> Result<bool, MetadataError> {
+        self.metadata.is_taken(project, batch).await
     }
 
     /// Looks into our journal for what became of claims that nobody works on, until `stop`; sums
@@ -167,9 +207,13 @@ impl Sharing {
 impl Held {
     /// The journal has it. Only then may anybody be answered.
     pub(crate) async fn confirm(self) -> Result<(), Refused> {
+        self.try_confirm().await.map_err(|why| unreachable(&why))
+    }
+
+    /// The same for those who are no request.
+    pub(crate) async fn try_confirm(self) -> Result<(), MetadataError> {
         let (project, batch) = self.key;
-        let confirmed = self.sharing.metadata.confirm(project, &batch).await;
-        confirmed.map_err(|why| unreachable(&why))
+        self.sharing.metadata.confirm(project, &batch).await
     }
 }
 

@@ -205,6 +205,30 @@ impl Metadata {
         Ok(true)
     }
 
+    /// Whether any batch of this number is in a journal, whatever its bytes.
+    pub async fn is_taken(
+        &self,
+        project: ProjectId,
+        batch: &BatchId,
+    ) -> Result<bool, MetadataError> {
+        let (project_id, agent, epoch) = sender(project, batch);
+        let known: Option<(i64,)> = sqlx::query_as(
+            "SELECT taken FROM deliveries \
+             WHERE project_id = $1 AND agent = $2 AND epoch = $3 AND seq = $4",
+        )
+        .bind(project_id)
+        .bind(&agent)
+        .bind(epoch)
+        .bind(signed(batch.seq))
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(doing("look up a batch"))?;
+        match known {
+            Some((taken,)) => Ok(taken != 0),
+            None => self.is_summed_up(project, batch).await,
+        }
+    }
+
     async fn is_summed_up(
         &self,
         project: ProjectId,

@@ -44,17 +44,29 @@ impl Metadata {
         })
     }
 
-    /// Notes where it stands now.
-    pub async fn set_import(&self, source: &str, import: &Import) -> Result<(), MetadataError> {
+    /// Notes where it stands now, if it still stands where it stood: of several who go on from the
+    /// same place, one does. Says whether this one did.
+    pub async fn go_on_with_import(
+        &self,
+        source: &str,
+        stood: &Import,
+        stands: &Import,
+    ) -> Result<bool, MetadataError> {
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        sqlx::query("UPDATE imports SET seq = $1, position = $2, pending = $3 WHERE source = $4")
-            .bind(signed(import.seq))
-            .bind(signed(import.position))
-            .bind(import.pending.map(signed))
-            .bind(source)
-            .execute(&self.pool)
-            .await
-            .map_err(doing("note where an import stands"))?;
-        Ok(())
+        let noted = sqlx::query(
+            "UPDATE imports SET seq = $1, position = $2, pending = $3 \
+             WHERE source = $4 AND seq = $5 AND position = $6 AND COALESCE(pending, -1) = $7",
+        )
+        .bind(signed(stands.seq))
+        .bind(signed(stands.position))
+        .bind(stands.pending.map(signed))
+        .bind(source)
+        .bind(signed(stood.seq))
+        .bind(signed(stood.position))
+        .bind(stood.pending.map_or(-1, signed))
+        .execute(&self.pool)
+        .await
+        .map_err(doing("note where an import stands"))?;
+        Ok(noted.rows_affected() == 1)
     }
 }

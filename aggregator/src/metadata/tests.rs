@@ -473,7 +473,17 @@ mod scenario {
             pending: Some(7),
             ..begun.clone()
         };
-        metadata.set_import("log", &pending).await.unwrap();
+        let go_on = async |stood: &Import, stands: &Import| {
+            let went = metadata.go_on_with_import("log", stood, stands);
+            went.await.unwrap()
+        };
+        assert!(go_on(&begun, &pending).await);
+        // Another one, who also stood at the begin, has seen more of the log.
+        let further = Import {
+            pending: Some(9),
+            ..begun.clone()
+        };
+        assert!(!go_on(&begun, &further).await);
         hand.advance(Duration::from_secs(60));
         assert_eq!(metadata.import("log").await.unwrap(), pending);
         let taken = Import {
@@ -481,7 +491,8 @@ mod scenario {
             position: 7,
             ..begun.clone()
         };
-        metadata.set_import("log", &taken).await.unwrap();
+        assert!(go_on(&pending, &taken).await);
+        assert!(!go_on(&pending, &taken).await, "once");
         assert_eq!(metadata.import("log").await.unwrap(), taken);
         assert_eq!(metadata.import("other").await.unwrap().position, 0);
     }

@@ -16,6 +16,8 @@ mod import;
 mod ingest;
 mod manage;
 mod meaning;
+#[path = "../../src/metadata/tests/postgres.rs"]
+mod postgres;
 mod processors;
 mod sender;
 mod serve;
@@ -24,3 +26,6 @@ mod store;
 mod tenancy;
 mod trace_context;
 mod unfinished;
+
+// Where `postgres` looks for it, here as there.
+use petrel_aggregator::metadata;

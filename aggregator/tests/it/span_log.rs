@@ -1,13 +1,15 @@
 //! The importer of ClickHouse's own spans, over the real store.
 
 use petrel_aggregator::config::Config;
+use petrel_aggregator::ingest::Sharing;
 use petrel_aggregator::metadata::{Database, Import, Metadata};
 use petrel_aggregator::span_log::SpanLog;
-use petrel_spool::ProjectId;
+use petrel_spool::{Class, Entry, ProjectId, Spool, SpoolConfig};
 use petrel_wire::{Clock as _, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use crate::doors::zipkin::SPAN_LOG;
+use crate::postgres::Server;
 use crate::store::{Running, eventually};
 
 /// An hour ago, in microseconds: long written by any server.
@@ -39,6 +41,7 @@ impl Importing {
             running.store.reader(),
             self.metadata.clone(),
             running.journal.clone(),
+            None,
             SystemClock::shared(),
         );
         let stop = CancellationToken::new();
@@ -103,11 +106,10 @@ async fn each_span_of_the_servers_log_is_imported_once_whatever_breaks_off() {
         pending: Some(begin + 4_499),
         ..stood.clone()
     };
-    importing
+    let back = importing
         .metadata
-        .set_import(&importing.source, &crashed)
-        .await
-        .unwrap();
+        .go_on_with_import(&importing.source, &stood, &crashed);
+    assert!(back.await.unwrap());
     importing.up_to(&running, begin + 4_499).await;
     assert_eq!(importing.stands().await, stood);
     assert_eq!(running.sql(counted).await[0], ["4500", "4500", "4500"]);
@@ -148,5 +150,81 @@ async fn spans_that_finish_now_wait_until_the_server_has_written_their_time() {
     importing.up_to(&running, begin).await;
     eventually("one is stored", || running.journal.stats().entries == 0).await;
     assert_eq!(running.cell("SELECT count() FROM spans").await, "1");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_importers_that_share_postgresql_take_each_span_once_between_them() {
+    let Some(server) = Server::start().await else {
+        eprintln!("SKIPPED: no PostgreSQL under /usr/lib/postgresql; apt-get install postgresql");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config {
+        data_dir: dir.path().to_owned(),
+        ..Config::default()
+    };
+    config.ch.import_spans_to = Some(ProjectId(3));
+    let running = Running::start_with(config).await;
+    running.owner().query_raw(SPAN_LOG).execute().await.unwrap();
+    let begin = then();
+    finish(&running, begin, 9_000).await;
+
+    let database = server.create_database("shared").await;
+    let open = async || {
+        let opened = Metadata::open(&database, SystemClock::shared());
+        opened.await.unwrap()
+    };
+    let other = Spool::open(
+        SpoolConfig::at(dir.path().join("other")),
+        SystemClock::shared(),
+    );
+    let other = other.unwrap();
+    let stop = CancellationToken::new();
+    let mut tasks = Vec::new();
+    for journal in [&running.journal, &other] {
+        let metadata = open().await;
+        let sharing = Sharing::new(metadata.clone(), journal.clone());
+        let span_log = SpanLog::of(
+            &running.config,
+            running.store.reader(),
+            metadata,
+            journal.clone(),
+            Some(sharing.clone()),
+            SystemClock::shared(),
+        );
+        let span_log = span_log.expect("it is configured");
+        tasks.push(tokio::spawn(span_log.run(stop.clone())));
+        tasks.push(tokio::spawn(sharing.keep(stop.clone())));
+    }
+    let watching = open().await;
+    let source = "span log of embedded for project 3";
+    let reached = tokio::time::timeout(std::time::Duration::from_secs(120), async {
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(20));
+        while watching.import(source).await.unwrap().position != begin + 8_999 {
+            ticks.tick().await;
+        }
+    });
+    reached.await.expect("they get there within two minutes");
+    stop.cancel();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    // What the other has taken comes into the store by ours, under no name: nothing could hide
+    // that it was there before.
+    while other.stats().entries > 0 {
+        let cut = other.cut(u64::MAX, u64::MAX).await.unwrap();
+        for (_, entry) in cut.entries() {
+            let entry = Entry {
+                origin: None,
+                ..entry.clone()
+            };
+            drop(running.journal.append(entry, Class::Keep).await.unwrap());
+        }
+        cut.settle().await.unwrap();
+    }
+    running.stored().await;
+    let counted = "SELECT count(), uniqExact(span_id), countIf(project_id = 3) FROM spans";
+    assert_eq!(running.sql(counted).await[0], ["9000", "9000", "9000"]);
     running.stop().await;
 }

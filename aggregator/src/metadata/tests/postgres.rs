@@ -10,10 +10,10 @@ use std::time::Duration;
 use sqlx::Connection as _;
 use tempfile::TempDir;
 
-use super::super::Database;
+use crate::metadata::Database;
 
 /// It runs until dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     process: Child,
     port: u16,
     _dir: TempDir,
@@ -21,7 +21,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts one on a free port; `None` if PostgreSQL is not installed.
-    pub(super) async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let bin = newest_binaries()?;
         let dir = tempfile::tempdir().unwrap();
         let owner = server_user();
@@ -99,7 +99,7 @@ impl Server {
     }
 
     /// A new, empty database.
-    pub(super) async fn create_database(&self, name: &str) -> Database {
+    pub(crate) async fn create_database(&self, name: &str) -> Database {
         let mut connection = sqlx::PgConnection::connect(&self.url("postgres"))
             .await
             .unwrap();
