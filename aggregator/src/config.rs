@@ -23,7 +23,7 @@ mod load;
 mod section;
 mod servers;
 mod values;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use address::ListenAddr;
 pub use limits::{Limit, LimitKind, Limits, OwnLimits};

@@ -8,6 +8,7 @@ pub mod api;
 pub mod auth;
 pub mod clickhouse;
 pub mod config;
+pub mod documents;
 pub mod engine;
 pub mod import;
 pub mod ingest;

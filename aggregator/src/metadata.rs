@@ -4,7 +4,9 @@
 //! Secrets are kept as SHA-256 of 256 random bits, passwords as argon2id; neither can be read
 //! back. Times are Unix nanoseconds of the injected clock. Nothing here knows HTTP.
 
+mod audit;
 mod deliveries;
+mod documents;
 mod imports;
 mod limits;
 mod passwords;
@@ -14,6 +16,7 @@ mod sessions;
 mod setup;
 mod tokens;
 mod users;
+mod views;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,7 +30,9 @@ use tokio::sync::Semaphore;
 
 use crate::config::Config;
 
+pub use audit::{Action, Actor, Audited};
 pub use deliveries::Delivered;
+pub use documents::{Document, DocumentKind};
 pub use imports::Import;
 pub use limits::LimitChange;
 pub use passwords::{PasswordProblem, check_password, generate_password};
@@ -36,6 +41,7 @@ pub use sessions::{ABSOLUTE, IDLE, SessionSecret};
 pub use setup::Claim;
 pub use tokens::{TokenHash, TokenOrigin, TokenRecord};
 pub use users::{NewUser, Sees, User, UserId, is_email};
+pub use views::{Saved, SavedView, ViewDraft};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/metadata");
 

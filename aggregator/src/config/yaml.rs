@@ -10,13 +10,13 @@ const MOST_DEPTH: usize = 64;
 
 /// One value.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) line: usize,
-    pub(super) kind: Kind,
+pub(crate) struct Node {
+    pub(crate) line: usize,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Text as written, quotes and escapes resolved; `quoted` text is never null.
     Scalar {
         text: String,
@@ -27,14 +27,14 @@ pub(super) enum Kind {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) line: usize,
-    pub(super) value: Node,
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) line: usize,
+    pub(crate) value: Node,
 }
 
 impl Node {
-    pub(super) fn null(line: usize) -> Self {
+    pub(crate) fn null(line: usize) -> Self {
         Self {
             line,
             kind: Kind::Scalar {
@@ -45,7 +45,7 @@ impl Node {
     }
 
     /// `key:`, `key: ~`, `key: null`.
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         match &self.kind {
             Kind::Scalar {
                 text,
@@ -56,7 +56,7 @@ impl Node {
     }
 
     /// For problems: what stands there.
-    pub(super) fn what(&self) -> &'static str {
+    pub(crate) fn what(&self) -> &'static str {
         match &self.kind {
             Kind::Scalar { .. } => "a value",
             Kind::List(_) => "a list",
@@ -66,7 +66,7 @@ impl Node {
 }
 
 /// The first document of `text`; null when there is none.
-pub(super) fn parse(text: &str) -> Result<Node, (usize, String)> {
+pub(crate) fn parse(text: &str) -> Result<Node, (usize, String)> {
     let mut builder = Builder {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),

@@ -5,7 +5,7 @@ use petrel_spool::ProjectId;
 use super::users::plain;
 use super::{Console, ManageError, project, tokens};
 use crate::config::{Config, LimitKind};
-use crate::metadata::{LimitChange, Metadata};
+use crate::metadata::{Actor, LimitChange, Metadata};
 
 /// What is done with projects.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
@@ -110,7 +110,8 @@ pub(super) async fn run(
                 .into_iter()
                 .filter_map(|(kind, change)| Some((kind, change?)))
                 .collect::<Vec<_>>();
-            metadata.set_limits(project, &changes).await?;
+            let actor = Actor::command_line(rustix::process::getuid().as_raw());
+            metadata.set_limits(project, &actor, &changes).await?;
             show_limits(config, metadata, project, console).await
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use petrel_spool::ProjectId;
 
+use super::audit::{Action, Actor};
 use super::{Metadata, MetadataError, doing};
 use crate::config::{LimitKind, OwnLimits};
 
@@ -44,6 +45,7 @@ impl Metadata {
     pub async fn set_limits(
         &self,
         project: ProjectId,
+        actor: &Actor,
         changes: &[(LimitKind, LimitChange)],
     ) -> Result<(), MetadataError> {
         let doing = || doing("change a limit");
@@ -72,6 +74,16 @@ impl Metadata {
             .execute(&mut *work)
             .await
             .map_err(doing())?;
+        }
+        if !changes.is_empty() {
+            let words = changes.iter().map(|(kind, change)| match change {
+                LimitChange::Default => format!("{} default", kind.name()),
+                LimitChange::Unlimited => format!("{} none", kind.name()),
+                LimitChange::Most(most) => format!("{} {most}", kind.name()),
+            });
+            let words = words.collect::<Vec<_>>().join(", ");
+            let what = (Action::Changed, "limits", words.as_str());
+            self.note(&mut work, (project, actor), what).await?;
         }
         work.commit().await.map_err(doing())
     }

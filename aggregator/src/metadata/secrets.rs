@@ -15,6 +15,15 @@ pub(super) fn fresh() -> Result<String, MetadataError> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
+/// A name for a new row: 128 random bits in hex.
+pub(super) fn fresh_id() -> Result<String, MetadataError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| MetadataError::Value {
+        doing: "get random bytes from the system",
+    })?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
 /// SHA-256 in hex. Enough for 256 random bits: there is nothing to guess, so nothing to slow down.
 pub(super) fn digest(secret: &str) -> String {
     let mut out = String::with_capacity(64);

@@ -10,6 +10,7 @@ use petrel_wire::{AgentId, BatchId, Token, UnixNanos};
 
 use super::*;
 use crate::config::{LimitKind, OwnLimits, Project as ConfigProject, Secret, User as ConfigUser};
+use crate::documents::Checked;
 
 mod postgres;
 
@@ -72,6 +73,9 @@ scenarios!(
     a_removed_user_is_gone_with_everything,
     an_import_goes_on_where_it_stood,
     limits_are_changed_together_and_given_back_to_the_configuration,
+    a_saved_view_is_listed_changed_and_deleted_and_each_time_it_is_known_by_whom,
+    views_are_bounded_and_their_names_unique_on_a_page,
+    documents_are_kept_as_written_and_belong_to_one_project,
     a_batch_is_taken_by_one_aggregator_and_known_to_all,
     what_an_owner_gives_up_anybody_may_take,
     what_was_delivered_is_summed_up_and_never_forgotten,
@@ -135,6 +139,10 @@ fn user(email: &str, password: &str) -> ConfigUser {
         password: Secret::new(password),
         name: "Ada".to_owned(),
     }
+}
+
+fn operator() -> Actor {
+    Actor::command_line(1000)
 }
 
 fn newcomer(email: &str, sees: Sees) -> NewUser {
@@ -510,20 +518,236 @@ mod scenario {
             .unwrap();
         let most = |most| LimitChange::Most(most);
         let first = [(BytesPerSecond, most(u64::MAX)), (ItemsPerSecond, most(7))];
-        metadata.set_limits(shop, &first).await.unwrap();
+        metadata
+            .set_limits(shop, &operator(), &first)
+            .await
+            .unwrap();
         let then = [
             (BytesPerSecond, LimitChange::Default),
             (ItemsPerSecond, most(8)),
             (SeriesPerHour, LimitChange::Unlimited),
         ];
-        metadata.set_limits(shop, &then).await.unwrap();
+        metadata.set_limits(shop, &operator(), &then).await.unwrap();
         let set = OwnLimits::from([(ItemsPerSecond, Some(8)), (SeriesPerHour, None)]);
         let known = metadata.limits().await.unwrap();
         assert_eq!(known.into_iter().collect::<Vec<_>>(), [(shop, set)]);
         // Nobody can be limited who is not there, and then nothing is changed.
         let nobody = ProjectId(99);
-        assert!(metadata.set_limits(nobody, &first).await.is_err());
+        assert!(
+            metadata
+                .set_limits(nobody, &operator(), &first)
+                .await
+                .is_err()
+        );
         assert_eq!(metadata.limits().await.unwrap().len(), 1);
+    }
+
+    fn view(page: &str, name: &str, pinned: bool) -> ViewDraft {
+        ViewDraft {
+            page: page.to_owned(),
+            name: name.to_owned(),
+            query: "where=status%20%3D%20error".to_owned(),
+            pinned,
+        }
+    }
+
+    fn done<T: std::fmt::Debug>(saved: Result<Saved<T>, MetadataError>) -> T {
+        match saved.unwrap() {
+            Saved::Done(done) => done,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) async fn a_saved_view_is_listed_changed_and_deleted_and_each_time_it_is_known_by_whom(
+        metadata: Metadata,
+        hand: Arc<Hand>,
+    ) {
+        let shop = metadata
+            .create_project(None, "shop")
+            .await
+            .unwrap()
+            .unwrap();
+        let other = metadata
+            .create_project(None, "mill")
+            .await
+            .unwrap()
+            .unwrap();
+        let ada = newcomer("ada@example.com", Sees::All);
+        let ada = metadata.create_user(ada).await.unwrap();
+        let ada = Actor::user(&ada);
+        let create = async |draft| done(metadata.create_saved_view(shop, &ada, draft).await);
+        let slow = create(view("traces", "slow", false)).await;
+        hand.advance(Duration::from_secs(1));
+        create(view("logs", "errors", true)).await;
+        let names = async || {
+            let views = metadata.saved_views(shop).await.unwrap();
+            views
+                .into_iter()
+                .map(|view| view.draft.name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names().await, ["errors", "slow"]);
+        assert!(metadata.saved_views(other).await.unwrap().is_empty());
+
+        hand.advance(Duration::from_secs(1));
+        let draft = view("traces", "slower", true);
+        let missing = metadata
+            .change_saved_view(other, &ada, &slow.id, draft.clone())
+            .await;
+        assert_eq!(missing.unwrap(), Saved::Missing, "of another project");
+        let changed = done(
+            metadata
+                .change_saved_view(shop, &ada, &slow.id, draft)
+                .await,
+        );
+        assert_eq!(metadata.saved_views(shop).await.unwrap()[1], changed);
+        hand.advance(Duration::from_secs(1));
+        assert!(
+            !metadata
+                .delete_saved_view(other, &ada, &slow.id)
+                .await
+                .unwrap()
+        );
+        assert!(
+            metadata
+                .delete_saved_view(shop, &operator(), &slow.id)
+                .await
+                .unwrap()
+        );
+        assert!(
+            !metadata
+                .delete_saved_view(shop, &ada, &slow.id)
+                .await
+                .unwrap()
+        );
+        assert_eq!(names().await, ["errors"]);
+
+        let audit = metadata.audit(shop, 100).await.unwrap();
+        let told: Vec<String> = audit
+            .iter()
+            .map(|one| {
+                format!(
+                    "{} {} {} {}",
+                    one.actor, one.action, one.object, one.subject
+                )
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "command line of user 1000 deleted saved view slower",
+                "ada@example.com changed saved view slower",
+                "ada@example.com created saved view errors",
+                "ada@example.com created saved view slow",
+            ]
+        );
+        assert_eq!(metadata.audit(shop, 1).await.unwrap(), audit[..1]);
+        assert!(metadata.audit(other, 100).await.unwrap().is_empty());
+    }
+
+    pub(super) async fn views_are_bounded_and_their_names_unique_on_a_page(
+        metadata: Metadata,
+        _hand: Arc<Hand>,
+    ) {
+        let shop = metadata
+            .create_project(None, "shop")
+            .await
+            .unwrap()
+            .unwrap();
+        let create = async |page, name: &str| {
+            let draft = view(page, name, false);
+            let made = metadata.create_saved_view(shop, &operator(), draft).await;
+            made.unwrap()
+        };
+        let first = done(Ok(create("traces", "one").await));
+        assert_eq!(create("traces", "one").await, Saved::NameTaken);
+        done(Ok(create("logs", "one").await));
+        let draft = view("logs", "one", false);
+        let changed = metadata
+            .change_saved_view(shop, &operator(), &first.id, draft)
+            .await;
+        assert_eq!(changed.unwrap(), Saved::NameTaken);
+        // A change that was refused is not told of.
+        assert_eq!(metadata.audit(shop, 10).await.unwrap().len(), 2);
+        for number in 2..1000 {
+            done(Ok(create("metrics", &number.to_string()).await));
+        }
+        assert_eq!(create("metrics", "one more").await, Saved::TooMany);
+    }
+
+    pub(super) async fn documents_are_kept_as_written_and_belong_to_one_project(
+        metadata: Metadata,
+        hand: Arc<Hand>,
+    ) {
+        let shop = metadata
+            .create_project(None, "shop")
+            .await
+            .unwrap()
+            .unwrap();
+        let mill = metadata
+            .create_project(None, "mill")
+            .await
+            .unwrap()
+            .unwrap();
+        let by = operator();
+        let board = |name: &str| {
+            let yaml = format!("# ours\nname: {name}\ntable:\n  - metrics: [a]\n");
+            Checked::dashboard(&yaml).unwrap()
+        };
+        let monitors = "monitors: [{ name: Down, type: error }] # both\n";
+        let monitors = Checked::monitors(monitors).unwrap();
+        let id = done(metadata.create_document(shop, &by, &board("Redis")).await);
+        done(metadata.create_document(shop, &by, &monitors).await);
+        let again = metadata.create_document(shop, &by, &board("Redis")).await;
+        assert_eq!(again.unwrap(), Saved::NameTaken);
+        done(metadata.create_document(mill, &by, &board("Redis")).await);
+        let there = metadata
+            .documents(shop, DocumentKind::Monitors)
+            .await
+            .unwrap();
+        assert_eq!(
+            (there[0].name.as_str(), there[0].yaml.as_str()),
+            ("Down", monitors.yaml())
+        );
+
+        hand.advance(Duration::from_secs(5));
+        let kind = metadata.change_document(shop, &by, &id, &monitors).await;
+        assert_eq!(kind.unwrap(), Saved::Missing, "a dashboard stays one");
+        let foreign = metadata
+            .change_document(mill, &by, &id, &board("Host"))
+            .await;
+        assert_eq!(foreign.unwrap(), Saved::Missing);
+        done(
+            metadata
+                .change_document(shop, &by, &id, &board("Host"))
+                .await,
+        );
+        let there = metadata
+            .documents(shop, DocumentKind::Dashboard)
+            .await
+            .unwrap();
+        assert_eq!(
+            (there.len(), there[0].yaml.as_str()),
+            (1, board("Host").yaml())
+        );
+        assert!(there[0].changed_at > there[0].created_at);
+        hand.advance(Duration::from_secs(5));
+
+        let delete = async |kind| {
+            metadata
+                .delete_document(shop, &by, kind, &id)
+                .await
+                .unwrap()
+        };
+        assert!(!delete(DocumentKind::Monitors).await);
+        assert!(delete(DocumentKind::Dashboard).await);
+        assert!(!delete(DocumentKind::Dashboard).await);
+        let audit = metadata.audit(shop, 10).await.unwrap();
+        assert_eq!(audit.len(), 4);
+        assert_eq!(
+            (audit[0].action.as_str(), audit[0].subject.as_str()),
+            ("deleted", "Host")
+        );
     }
 
     pub(super) async fn no_secret_can_be_read_back(metadata: Metadata, _hand: Arc<Hand>) {
