@@ -17,6 +17,7 @@ mod kept;
 mod logs;
 mod points;
 mod resources;
+mod rollups;
 mod spans;
 mod time;
 mod vocabulary;

@@ -8,7 +8,7 @@
 use crate::config::Cluster;
 
 /// What finds the shard of a row: whatever is read together lies together.
-const SHARDED_BY: [(&str, &str); 11] = [
+const SHARDED_BY: [(&str, &str); 13] = [
     ("span_rows", "cityHash64(trace_id)"),
     ("trace_index", "cityHash64(trace_id)"),
     ("log_rows", "cityHash64(resource_id, time)"),
@@ -18,6 +18,8 @@ const SHARDED_BY: [(&str, &str); 11] = [
     ("histogram_samples", "fingerprint"),
     ("exemplars", "fingerprint"),
     ("group_minutes", "group_id"),
+    ("group_five_minutes", "group_id"),
+    ("group_hours", "group_id"),
     ("service_edges", "cityHash64(caller, callee)"),
     ("attribute_values", "cityHash64(key)"),
 ];

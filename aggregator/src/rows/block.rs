@@ -37,6 +37,11 @@ impl Block {
         }
     }
 
+    /// The same rows for another table of the same columns.
+    pub(super) fn for_table(self, table: &'static str) -> Self {
+        Self { table, ..self }
+    }
+
     /// The table that it belongs to.
     pub fn table(&self) -> &'static str {
         self.table

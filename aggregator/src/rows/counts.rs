@@ -19,6 +19,15 @@ impl Buckets {
             Err(at) => self.0.insert(at, (bucket, 1)),
         }
     }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (bucket, count) in &other.0 {
+            match self.0.binary_search_by_key(bucket, |(bucket, _)| *bucket) {
+                Ok(at) => self.0[at].1 += count,
+                Err(at) => self.0.insert(at, (*bucket, *count)),
+            }
+        }
+    }
 }
 
 /// `Map(Int16, UInt64)`

@@ -1,4 +1,4 @@
-//! `group_minutes`: rate, errors and durations of groups, by the minute.
+//! `group_minutes`: rate, errors and durations of groups, by the minute; and by coarser steps.
 
 use std::collections::HashMap;
 
@@ -9,6 +9,7 @@ use super::Block;
 use super::attributes::{span_id, trace_id};
 use super::columns::{Enum, Plain, Seconds, Seed, table};
 use super::counts::{Buckets, Counts, Words};
+use super::rollups;
 use super::spans::Kind;
 use super::time::Moment;
 use crate::meaning::facts::{Essence, Fact, Facts};
@@ -77,9 +78,9 @@ struct Slot<'a> {
 }
 
 #[derive(Debug, Default)]
-struct Minute {
-    slot: usize,
-    seconds: u32,
+pub(super) struct Minute {
+    pub(super) slot: usize,
+    pub(super) seconds: u32,
     day: u16,
     items: u64,
     errors: u64,
@@ -89,6 +90,22 @@ struct Minute {
     trace_id: [u8; 16],
     span_id: u64,
     accepted: Option<Moment>,
+}
+
+impl Minute {
+    /// Adds what another one of the same group has counted.
+    pub(super) fn add(&mut self, other: &Self) {
+        if other.longest > self.longest {
+            self.trace_id = other.trace_id;
+            self.span_id = other.span_id;
+        }
+        self.items += other.items;
+        self.errors += other.errors;
+        self.duration = self.duration.saturating_add(other.duration);
+        self.longest = self.longest.max(other.longest);
+        self.buckets.merge(&other.buckets);
+        self.accepted = self.accepted.max(other.accepted);
+    }
 }
 
 /// Everything counted by group in one piece.
@@ -319,14 +336,29 @@ impl<'a> Groups<'a> {
     }
 
     pub(super) fn blocks(mut self, environments: &[String]) -> Vec<Block> {
+        let mut steps = std::mem::take(&mut self.minutes);
+        let mut blocks = self.by_day(Columns::TABLE, &mut steps, environments);
+        for (table, seconds) in rollups::LEVELS {
+            steps = rollups::coarser(steps, seconds);
+            blocks.extend(self.by_day(table, &mut steps, environments));
+        }
+        blocks
+    }
+
+    /// One block for each day, sorted by the table's key.
+    fn by_day(
+        &self,
+        table: &'static str,
+        steps: &mut [Minute],
+        environments: &[String],
+    ) -> Vec<Block> {
         let slots = &self.slots;
-        let mut minutes = std::mem::take(&mut self.minutes);
-        minutes.sort_by_cached_key(|minute| {
-            let slot = &slots[minute.slot];
+        steps.sort_by_cached_key(|step| {
+            let slot = &slots[step.slot];
             (
-                minute.day,
+                step.day,
                 slot.project,
-                minute.seconds,
+                step.seconds,
                 slot.group.system.clone(),
                 slot.group.id,
                 slot.service,
@@ -334,9 +366,13 @@ impl<'a> Groups<'a> {
                 slot.kind,
             )
         });
-        minutes
+        steps
             .chunk_by(|a, b| a.day == b.day)
-            .map(|of_day| columns(of_day, slots, environments).finish(of_day[0].day))
+            .map(|of_day| {
+                columns(of_day, slots, environments)
+                    .finish(of_day[0].day)
+                    .for_table(table)
+            })
             .collect()
     }
 }

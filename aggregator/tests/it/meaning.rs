@@ -176,6 +176,19 @@ async fn spans_have_a_system_and_a_group_and_are_counted_by_the_minute() {
     // Rows know their group, and an exponential bucket holds what it says.
     let known = "SELECT count() FROM span_rows WHERE (project_id, system, group_id, trace_id) IN \
         (SELECT project_id, system, group_id, trace_id FROM group_minutes)";
+    // Coarser steps say the same, and begin where they should.
+    for (table, start) in [
+        ("group_five_minutes", "toStartOfFiveMinutes(time)"),
+        ("group_hours", "toStartOfHour(time)"),
+    ] {
+        let coarse = counted.replace("group_minutes", table);
+        assert_eq!(running.sql(&coarse).await, running.sql(counted).await);
+        let all = format!(
+            "SELECT (SELECT sumMap(buckets) FROM {table}) = (SELECT sumMap(buckets) FROM group_minutes), \
+             countIf(time != {start}) FROM {table}"
+        );
+        assert_eq!(running.sql(&all).await, [["true", "0"]], "{table}");
+    }
     assert_eq!(running.cell(known).await, "8");
     let bucket = "SELECT b.keys[1], b.values[1], exp2(b.keys[1] / 8) < 1e7 AND exp2((b.keys[1] + 1) / 8) >= 1e7 FROM \
         (SELECT sumMap(buckets) AS m, (mapKeys(m), mapValues(m))::Tuple(keys Array(Int16), values Array(UInt64)) AS b \
@@ -222,6 +235,8 @@ async fn a_repeated_insert_counts_nothing_twice() {
         ("sum(calls) FROM service_edges", "3"),
         ("countIf(call_side = 'client') FROM span_rows", "1"),
         (
+        ("sum(items) FROM group_five_minutes", "5"),
+        ("sum(items) FROM group_hours", "5"),
             "sum(items) FROM attribute_values WHERE key = 'db.system'",
             "2",
         ),
