@@ -7,8 +7,10 @@
 
 mod answer;
 mod cardinality;
+mod edges;
 mod error;
 mod extract;
+mod groups;
 mod guard;
 mod keys;
 mod logs;
@@ -26,6 +28,7 @@ mod spans;
 mod throttle;
 mod trace;
 mod traces;
+mod views;
 
 use std::sync::Arc;
 
@@ -83,7 +86,7 @@ impl ApiState {
 
 #[derive(OpenApi)]
 #[openapi(
-    components(schemas(crate::query::keys::Items)),
+    components(schemas(crate::query::groups::Order, crate::query::keys::Items)),
     info(
         title = "Petrel",
         description = "What the UI asks the aggregator. Sign in with POST /session; the session is a cookie. \
@@ -97,8 +100,13 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(session::show, session::create, session::end))
         .routes(routes!(setup::show, setup::create))
         .routes(routes!(projects::show))
+        .routes(routes!(views::list, views::create))
+        .routes(routes!(views::change, views::delete))
+        .routes(routes!(views::changes))
         .routes(routes!(recent::stream))
         .routes(routes!(services::list))
+        .routes(routes!(groups::list))
+        .routes(routes!(edges::list))
         .routes(routes!(traces::search))
         .routes(routes!(traces::find))
         .routes(routes!(trace::outline))

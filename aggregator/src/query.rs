@@ -6,11 +6,14 @@
 //! five-minute bucket and the time always stand together (`time` alone does not prune by bucket).
 
 pub mod cardinality;
+pub mod edges;
 pub mod filters;
+pub mod groups;
 pub mod histograms;
 pub mod keys;
 pub mod logs;
 pub mod metrics;
+pub mod rollups;
 pub mod services;
 pub mod traces;
 
@@ -20,6 +23,8 @@ use petrel_spool::ProjectId;
 use serde::{Serialize, Serializer};
 
 use crate::metadata::Project;
+
+use rollups::Level;
 
 pub use filters::{Filter, FilterError, Op, Value};
 
@@ -176,6 +181,8 @@ pub(crate) enum Table {
     Resources,
     Series,
     Vocabulary,
+    Groups(Level),
+    Edges,
 }
 
 /// Text and parameters under construction.
@@ -239,6 +246,10 @@ impl Sql {
             Table::Resources => " FROM resources WHERE ",
             Table::Series => " FROM series WHERE ",
             Table::Vocabulary => " FROM attribute_values WHERE ",
+            Table::Groups(Level::Minutes) => " FROM group_minutes WHERE ",
+            Table::Groups(Level::FiveMinutes) => " FROM group_five_minutes WHERE ",
+            Table::Groups(Level::Hours) => " FROM group_hours WHERE ",
+            Table::Edges => " FROM service_edges WHERE ",
         });
         match scope.0.as_slice() {
             [one] => {
@@ -273,15 +284,24 @@ impl Sql {
                     .integer(day(last));
                 self.push(", 'UTC'))");
             }
-            // By the hour.
-            Table::Vocabulary => {
-                let hour = |at: i64| at.div_euclid(NANOS_PER_S * 3600) * 3600;
-                sql_hours(self, hour(from), hour(last));
-            }
+            // Steps that the window touches, as wholes.
+            Table::Vocabulary => self.steps(window, Level::Hours),
+            Table::Groups(level) => self.steps(window, level),
+            Table::Edges => self.steps(window, Level::Minutes),
             // Looked up by id; resources are few and outlive the day on which they were noted.
             Table::TraceIndex | Table::Resources => {}
         }
         self
+    }
+
+    fn steps(&mut self, window: Window, level: Level) {
+        let seconds = level.step_s();
+        let step = |at: i64| at.div_euclid(NANOS_PER_S * seconds) * seconds;
+        self.push(" AND time >= toDateTime(")
+            .integer(step(window.from));
+        self.push(", 'UTC') AND time <= toDateTime(")
+            .integer(step(window.to - 1));
+        self.push(", 'UTC')");
     }
 
     fn finish<R>(self) -> Select<R> {
@@ -291,12 +311,6 @@ impl Sql {
             rows: PhantomData,
         }
     }
-}
-
-fn sql_hours(sql: &mut Sql, first: i64, last: i64) {
-    sql.push(" AND time >= toDateTime(").integer(first);
-    sql.push(", 'UTC') AND time <= toDateTime(").integer(last);
-    sql.push(", 'UTC')");
 }
 
 /// The whole of time, for tables that are looked up by id.

@@ -37,6 +37,11 @@ pub(super) struct Meta {
     /// `page` of the next request; null at the end.
     #[schema(required)]
     next: Option<String>,
+    /// Where the numbers come from, if there is a choice: the items themselves (`spans`), or what
+    /// was counted of groups by `minutes`, `five_minutes` or `hours`. Steps count as wholes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    source: Option<&'static str>,
 }
 
 /// One request's reading: asks the store and adds up what it costs.
@@ -48,6 +53,7 @@ pub(super) struct Reading<'a> {
     bytes: u64,
     partial: Option<String>,
     next: Option<String>,
+    source: Option<&'static str>,
 }
 
 impl<'a> Reading<'a> {
@@ -59,6 +65,7 @@ impl<'a> Reading<'a> {
             bytes: 0,
             partial: None,
             next: None,
+            source: None,
         }
     }
 
@@ -88,6 +95,11 @@ impl<'a> Reading<'a> {
         self.partial = Some(why.into());
     }
 
+    /// Says where the numbers come from.
+    pub(super) fn source(&mut self, source: &'static str) {
+        self.source = Some(source);
+    }
+
     /// Says how to go on.
     pub(super) fn next(&mut self, page: Option<String>) {
         self.next = page;
@@ -103,6 +115,7 @@ impl<'a> Reading<'a> {
                 bytes_read: self.bytes,
                 partial: self.partial,
                 next: self.next,
+                source: self.source,
             },
         }
     }

@@ -1,4 +1,4 @@
-//! Cardinality: which metrics and labels make the series.
+//! Cardinality: which metrics and labels make the series, and which attributes have the most values.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -9,12 +9,15 @@ use super::extract::{Asked, InProject};
 use super::question::TimeParams;
 use super::{ApiState, Error, ErrorBody};
 use crate::query::cardinality;
+use crate::query::keys::Items;
 
 /// Where series come from.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Cardinality {
     metrics: Vec<MetricSeries>,
     labels: Vec<LabelValues>,
+    /// Of spans and log records.
+    attributes: Vec<AttributeValues>,
 }
 
 /// A metric and how many series it has.
@@ -32,7 +35,19 @@ pub(super) struct LabelValues {
     values: u64,
 }
 
-/// Metrics with the most series and labels with the most values, 100 each, by whole days.
+/// An attribute of spans or log records and how many values it has, about.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AttributeValues {
+    signal: Items,
+    key: String,
+    values: u64,
+    /// Items that have it, of those that were looked at.
+    items: u64,
+}
+
+/// Metrics with the most series and labels with the most values, 100 each, by whole days; attributes
+/// with the most values, 100 each of spans and of log records, from at most 200,000 items of the
+/// time.
 #[utoipa::path(get, path = "/projects/{p}/cardinality", operation_id = "show_cardinality", tag = "metrics",
     params(("p" = u32, Path, description = "project"), TimeParams),
     responses((status = 200, body = Answer<Cardinality>), (status = 404, body = ErrorBody)))]
@@ -45,6 +60,18 @@ pub(super) async fn show(
     let mut reading = Reading::start(&state);
     let metrics = reading.rows(cardinality::metrics(&scope, window)).await?;
     let labels = reading.rows(cardinality::labels(&scope, window)).await?;
+    let mut attributes = Vec::new();
+    for signal in [Items::Traces, Items::Logs] {
+        let rows = reading
+            .rows(cardinality::attributes(&scope, window, signal))
+            .await?;
+        attributes.extend(rows.into_iter().map(|row| AttributeValues {
+            signal,
+            key: row.word,
+            values: row.different,
+            items: row.total,
+        }));
+    }
     let metrics = metrics.into_iter().map(|row| MetricSeries {
         metric: row.name,
         series: row.total,
@@ -57,5 +84,6 @@ pub(super) async fn show(
     Ok(reading.answer(Cardinality {
         metrics: metrics.collect(),
         labels: labels.collect(),
+        attributes,
     }))
 }

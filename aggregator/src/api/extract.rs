@@ -54,6 +54,8 @@ pub(super) fn session_cookie(headers: &HeaderMap, name: &str) -> Option<SessionS
 pub(super) struct InProject {
     pub(super) project: Project,
     pub(super) scope: Scope,
+    /// Who may see it.
+    pub(super) user: User,
 }
 
 impl FromRequestParts<ApiState> for InProject {
@@ -80,6 +82,7 @@ impl FromRequestParts<ApiState> for InProject {
         Ok(Self {
             scope: Scope::of(&project),
             project,
+            user: signed.user,
         })
     }
 }
@@ -106,6 +109,19 @@ impl FromRequestParts<ApiState> for TraceId {
                     "a trace id has 32 hexadecimal digits, not all zero",
                 )
             })
+    }
+}
+
+/// What the path calls `{id}`, whatever it is.
+#[derive(Debug)]
+pub(super) struct Named(pub(super) String);
+
+impl FromRequestParts<ApiState> for Named {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Error> {
+        let text = in_path(parts, state, "id").await;
+        text.map(Self).ok_or_else(Error::no_such_endpoint)
     }
 }
 

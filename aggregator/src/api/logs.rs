@@ -70,7 +70,7 @@ pub(super) async fn log_rows(
     responses((status = 200, body = Answer<Vec<LogRow>>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn search(
     State(state): State<ApiState>,
-    InProject { project, scope }: InProject,
+    InProject { project, scope, .. }: InProject,
     Body(search): Body<Search>,
 ) -> Result<Answer<Vec<LogRow>>, Error> {
     let fingerprint = Fingerprint::of("logs", project.id.0, &search.identity());

@@ -1,4 +1,7 @@
 //! Services: rate, errors and durations.
+//!
+//! Over a short time they are counted from the spans themselves, over longer ones from what was
+//! counted of groups; the answer says which.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -8,7 +11,8 @@ use super::answer::{Answer, Reading};
 use super::extract::{Asked, InProject};
 use super::question::TimeParams;
 use super::{ApiState, Error, ErrorBody};
-use crate::query::services;
+use crate::query::rollups::{Level, pairs, quantile};
+use crate::query::{Scope, Window, services};
 
 /// A service, by its spans.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,11 +37,64 @@ pub(super) async fn list(
     InProject { scope, .. }: InProject,
     Asked(time): Asked<TimeParams>,
 ) -> Result<Answer<Vec<Service>>, Error> {
+    let window = time.window(&state)?;
     let mut reading = Reading::start(&state);
+    let services = match Level::if_long(window) {
+        None => {
+            reading.source("spans");
+            from_spans(&mut reading, &scope, window).await?
+        }
+        Some(level) => {
+            reading.source(level.name());
+            from_groups(&mut reading, &scope, window, level).await?
+        }
+    };
+    Ok(reading.answer(services))
+}
+
+async fn from_groups(
+    reading: &mut Reading<'_>,
+    scope: &Scope,
+    window: Window,
+    level: Level,
+) -> Result<Vec<Service>, Error> {
     let rows = reading
-        .rows(services::list(&scope, time.window(&state)?))
+        .rows(services::counted(scope, window, level))
         .await?;
-    let services = rows
+    let beyond: u64 = rows
+        .iter()
+        .filter(|row| row.beyond != 0)
+        .map(|row| row.total)
+        .sum();
+    if beyond > 0 {
+        reading.partial(format!(
+            "{beyond} items are in no service: at once there were more groups than are told apart"
+        ));
+    }
+    let rows = rows.into_iter().filter(|row| row.beyond == 0);
+    Ok(rows
+        .map(|row| {
+            let buckets = pairs(&row.marks, &row.counts);
+            let of = |q| quantile(&buckets, q, row.most).unwrap_or(0.0);
+            Service {
+                spans: row.total,
+                errors: row.failed,
+                p50: of(0.5),
+                p95: of(0.95),
+                p99: of(0.99),
+                service: row.service_name,
+            }
+        })
+        .collect())
+}
+
+async fn from_spans(
+    reading: &mut Reading<'_>,
+    scope: &Scope,
+    window: Window,
+) -> Result<Vec<Service>, Error> {
+    let rows = reading.rows(services::list(scope, window)).await?;
+    Ok(rows
         .into_iter()
         .map(|row| Service {
             service: row.service_name,
@@ -47,6 +104,5 @@ pub(super) async fn list(
             p95: row.p95,
             p99: row.p99,
         })
-        .collect();
-    Ok(reading.answer(services))
+        .collect())
 }

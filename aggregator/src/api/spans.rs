@@ -53,7 +53,7 @@ impl From<ListedSpan> for SpanRow {
     responses((status = 200, body = Answer<Vec<SpanRow>>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn search(
     State(state): State<ApiState>,
-    InProject { project, scope }: InProject,
+    InProject { project, scope, .. }: InProject,
     Body(search): Body<Search>,
 ) -> Result<Answer<Vec<SpanRow>>, Error> {
     let fingerprint = Fingerprint::of("spans", project.id.0, &search.identity());

@@ -232,6 +232,69 @@ async fn a_project_of_others_does_not_exist() {
 }
 
 #[tokio::test]
+async fn a_view_is_saved_found_again_changed_and_deleted() {
+    let site = site().await;
+    let session = site.sign_in("uptrace@localhost", "uptrace").await;
+    let cookie = session.cookie();
+    let path = "/api/v1/projects/1/views";
+    let slow = json!({ "page": "traces", "name": " slow ", "query": "where=duration%3E1s" });
+    let ask = async |method: Method, path: &str, body: &Value| {
+        site.ask(method, path, &cookie, Some(body.clone())).await
+    };
+    let made = ask(Method::POST, path, &slow).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    assert_eq!(
+        (&made.body["name"], &made.body["pinned"]),
+        (&json!("slow"), &json!(false))
+    );
+    assert_eq!(site.get(path, &cookie).await.body, json!([made.body]));
+    assert_eq!(ask(Method::POST, path, &slow).await.code(), "name_taken");
+    for (bad, code) in [
+        (
+            json!({ "page": "traces", "name": " ", "query": "" }),
+            "bad_name",
+        ),
+        (
+            json!({ "page": "traces", "name": "a\nb", "query": "" }),
+            "bad_name",
+        ),
+        (
+            json!({ "page": "traces", "name": "a", "query": "x".repeat(8193) }),
+            "long_query",
+        ),
+        (
+            json!({ "page": "kitchen", "name": "a", "query": "" }),
+            "bad_body",
+        ),
+    ] {
+        assert_eq!(ask(Method::POST, path, &bad).await.code(), code, "{bad}");
+    }
+    let one = format!("{path}/{}", made.body["id"].as_str().unwrap());
+    let pinned = json!({ "page": "logs", "name": "slow", "query": "", "pinned": true });
+    let changed = ask(Method::PUT, &one, &pinned).await;
+    assert_eq!(
+        (changed.status, &changed.body["page"]),
+        (StatusCode::OK, &json!("logs"))
+    );
+    let elsewhere = one.replace("projects/1", "projects/2");
+    assert_eq!(
+        ask(Method::PUT, &elsewhere, &pinned).await.code(),
+        "view_not_found"
+    );
+    let gone = site.ask(Method::DELETE, &one, &cookie, None).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    let again = site.ask(Method::DELETE, &one, &cookie, None).await;
+    assert_eq!(again.code(), "view_not_found");
+    let changes = site.get("/api/v1/projects/1/changes", &cookie).await.body;
+    let actions = changes.as_array().unwrap().iter().map(|one| &one["action"]);
+    assert_eq!(
+        actions.collect::<Vec<_>>(),
+        ["deleted", "changed", "created"]
+    );
+    assert_eq!(changes[0]["actor"], "uptrace@localhost");
+}
+
+#[tokio::test]
 async fn the_first_user_needs_the_token_of_the_log() {
     let mut empty = config("http://localhost:14318");
     empty.users.clear();

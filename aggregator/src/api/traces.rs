@@ -38,7 +38,7 @@ pub(super) struct TraceRow {
     responses((status = 200, body = Answer<Vec<TraceRow>>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn search(
     State(state): State<ApiState>,
-    InProject { project, scope }: InProject,
+    InProject { project, scope, .. }: InProject,
     Body(search): Body<Search>,
 ) -> Result<Answer<Vec<TraceRow>>, Error> {
     let fingerprint = Fingerprint::of("traces", project.id.0, &search.identity());

@@ -30,11 +30,11 @@ pub struct Counted {
 }
 
 /// Rows that are looked at: suggestions need no more.
-const LOOKED_AT: usize = 200_000;
+pub(super) const LOOKED_AT: usize = 200_000;
 /// Suggestions given.
 const GIVEN: usize = 100;
 
-fn table(of: Items) -> Table {
+pub(super) fn table(of: Items) -> Table {
     match of {
         Items::Traces => Table::Spans,
         Items::Logs => Table::Logs,

@@ -57,6 +57,17 @@ fn questions() -> Vec<(&'static str, String)> {
         filter("body", Op::Contains, text("timeout")),
         filter("trace_id", Op::Exists, None),
     ];
+    let which = groups::Which {
+        system: Some("http:till"),
+        service: Some("till"),
+        environment: Some("prod"),
+        part: Some("orders"),
+        order: groups::Order::Errors,
+    };
+    let logs = groups::Which {
+        system: Some("log:"),
+        ..groups::Which::default()
+    };
     let labels = [filter("host.name", Op::Equal, text("web-1"))];
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let traces_after = After {
@@ -123,6 +134,23 @@ fn questions() -> Vec<(&'static str, String)> {
             show(&logs::histogram(&scope, window, &records, words, 60_000).unwrap()),
         ),
         ("services", show(&services::list(&scope, window))),
+        (
+            "services_counted",
+            show(&services::counted(&scope, window, Level::FiveMinutes)),
+        ),
+        ("edges", show(&edges::list(&scope, window))),
+        (
+            "cardinality_attributes",
+            show(&cardinality::attributes(&scope, window, Items::Logs)),
+        ),
+        (
+            "groups",
+            show(&groups::list(&scope, window, Level::Minutes, &which)),
+        ),
+        (
+            "groups_of_a_kind",
+            show(&groups::list(&scope, window, Level::Hours, &logs)),
+        ),
         ("metrics_list", show(&metrics::list(&scope, window))),
         ("metrics_series", show(&metric.series(&scope).unwrap())),
         ("metrics_numbers", show(&metric.numbers(&scope).unwrap())),
@@ -191,6 +219,10 @@ fn no_table_is_read_without_its_project_its_bucket_and_its_time() {
         "resources",
         "series",
         "attribute_values",
+        "group_minutes",
+        "group_five_minutes",
+        "group_hours",
+        "service_edges",
     ];
     for (name, text) in questions() {
         let mut rest = text.as_str();

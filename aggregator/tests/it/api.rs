@@ -430,6 +430,57 @@ async fn filters_find_it(user: &User<'_>) {
         ),
         (&json!(2), &json!(1))
     );
+    counts_say_the_same(user, to.parse().unwrap()).await;
+}
+
+/// The same spans over longer times, from what was counted of them.
+async fn counts_say_the_same(user: &User<'_>, to: i64) {
+    let ask = async |what: &str, hours: i64| {
+        let from = to - hours * 3_600_000_000_000;
+        let path = format!("/projects/1/{what}from={from}&to={to}");
+        user.get(&path).await.body
+    };
+    for (hours, source) in [(1, "minutes"), (7, "five_minutes"), (73, "hours")] {
+        let services = ask("services?", hours).await;
+        assert_eq!(services["meta"]["source"], source);
+        let shop = &services["data"][0];
+        assert_eq!(
+            (&shop["service"], &shop["spans"]),
+            (&json!("shop"), &json!(2))
+        );
+        let p99 = shop["p99"].as_f64().unwrap();
+        assert!((4.5e8..=5e8).contains(&p99), "{p99}");
+        assert_eq!(services["data"][1]["errors"], 1);
+        let groups = ask("groups?order=errors&", hours).await;
+        assert_eq!(groups["meta"]["source"], source, "{groups}");
+        let ids: Vec<_> = groups["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| &one["id"])
+            .collect();
+        let query = ask("groups?q=sElect&service=database&", hours).await;
+        assert_eq!(
+            (rows(&query["data"]), &query["data"][0]["errors"]),
+            (1, &json!(1))
+        );
+        assert!(ids.contains(&&query["data"][0]["id"]));
+        let example = json!({ "trace_id": TRACE, "span_id": "0000000000000002" });
+        assert_eq!(query["data"][0]["example"], example);
+        assert_eq!(rows(&ask("groups?system=nothing&", hours).await["data"]), 0);
+    }
+    let cardinality = ask("cardinality?", 1).await;
+    let attributes = cardinality["data"]["attributes"].as_array().unwrap();
+    let of = |signal, key: &str| {
+        let one = attributes
+            .iter()
+            .find(|one| one["signal"] == signal && one["key"] == key);
+        one.map(|one| (one["values"].clone(), one["items"].clone()))
+    };
+    assert_eq!(of("logs", "thread"), Some((json!(1), json!(3))));
+    assert_eq!(of("traces", "http.route"), Some((json!(1), json!(1))));
+    let edges = ask("edges?", 1).await;
+    assert!(edges["data"].is_array(), "{edges}");
 }
 
 async fn logs_are_listed(user: &User<'_>) {

@@ -6,6 +6,9 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use petrel_aggregator::metadata::Project;
+use petrel_aggregator::query::rollups::{pairs as pairs_of, quantile};
+use petrel_aggregator::query::{Scope, Window, edges};
 use petrel_aggregator::rows::{self, Source};
 use petrel_spool::ProjectId;
 use petrel_wire::{Batch, Limits, Signal, UnixNanos};
@@ -173,9 +176,6 @@ async fn spans_have_a_system_and_a_group_and_are_counted_by_the_minute() {
             ],
         ]
     );
-    // Rows know their group, and an exponential bucket holds what it says.
-    let known = "SELECT count() FROM span_rows WHERE (project_id, system, group_id, trace_id) IN \
-        (SELECT project_id, system, group_id, trace_id FROM group_minutes)";
     // Coarser steps say the same, and begin where they should.
     for (table, start) in [
         ("group_five_minutes", "toStartOfFiveMinutes(time)"),
@@ -189,6 +189,9 @@ async fn spans_have_a_system_and_a_group_and_are_counted_by_the_minute() {
         );
         assert_eq!(running.sql(&all).await, [["true", "0"]], "{table}");
     }
+    // Rows know their group, and an exponential bucket holds what it says.
+    let known = "SELECT count() FROM span_rows WHERE (project_id, system, group_id, trace_id) IN \
+        (SELECT project_id, system, group_id, trace_id FROM group_minutes)";
     assert_eq!(running.cell(known).await, "8");
     let bucket = "SELECT b.keys[1], b.values[1], exp2(b.keys[1] / 8) < 1e7 AND exp2((b.keys[1] + 1) / 8) >= 1e7 FROM \
         (SELECT sumMap(buckets) AS m, (mapKeys(m), mapValues(m))::Tuple(keys Array(Int16), values Array(UInt64)) AS b \
@@ -232,11 +235,11 @@ async fn a_repeated_insert_counts_nothing_twice() {
     assert_eq!(tables.len(), blocks, "one block for each table and day");
     for (sum, expected) in [
         ("sum(items) FROM group_minutes", "5"),
+        ("sum(items) FROM group_five_minutes", "5"),
+        ("sum(items) FROM group_hours", "5"),
         ("sum(calls) FROM service_edges", "3"),
         ("countIf(call_side = 'client') FROM span_rows", "1"),
         (
-        ("sum(items) FROM group_five_minutes", "5"),
-        ("sum(items) FROM group_hours", "5"),
             "sum(items) FROM attribute_values WHERE key = 'db.system'",
             "2",
         ),
@@ -248,6 +251,24 @@ async fn a_repeated_insert_counts_nothing_twice() {
         );
     }
     running.stop().await;
+}
+
+async fn asked_edges(running: &Running) -> Vec<edges::Edge> {
+    let project = Project {
+        id: ProjectId(7),
+        name: "till".to_owned(),
+        pinned_attrs: Vec::new(),
+    };
+    let now = i64::try_from(now()).unwrap();
+    let hour = 3_600_000_000_000;
+    let window = Window::new(now - hour, now + hour).unwrap();
+    let select = edges::list(&Scope::of(&project), window);
+    let reader = running.store.reader();
+    let mut query = reader.query(select.sql());
+    for (name, value) in select.params() {
+        query = query.param(name, value);
+    }
+    query.fetch_all().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,6 +318,30 @@ async fn calls_become_edges_whether_their_sides_come_together_or_apart() {
             ["till", "db:postgresql", "db", "4", "2", "12000000", "0"],
         ]
     );
+    // The question of the API finds the same, and how long calls took.
+    let asked = asked_edges(&running).await;
+    let counted: Vec<_> = asked
+        .iter()
+        .map(|edge| {
+            (
+                edge.source.as_str(),
+                edge.target.as_str(),
+                edge.total,
+                edge.failed,
+            )
+        })
+        .collect();
+    assert_eq!(
+        counted,
+        [("till", "db:postgresql", 4, 2), ("shop", "till", 2, 2)]
+    );
+    let p50 = |marks: &[i16], counts: &[u64]| quantile(&pairs_of(marks, counts), 0.5, 0);
+    let client = p50(&asked[1].client_marks, &asked[1].client_counts).unwrap();
+    assert!((client / 20e6 - 1.0).abs() < 0.09, "{client}");
+    let server = p50(&asked[1].server_marks, &asked[1].server_counts).unwrap();
+    assert!((server / 10e6 - 1.0).abs() < 0.09, "{server}");
+    assert_eq!(asked[1].client_counts.iter().sum::<u64>(), 2);
+    assert_eq!(asked[0].server_counts.iter().sum::<u64>(), 0);
     // Nobody answers for this one.
     let unknown = span(
         77,

@@ -53,7 +53,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metrics with the most series and labels with the most values, 100 each, by whole days. */
+        /**
+         * Metrics with the most series and labels with the most values, 100 each, by whole days; attributes
+         *     with the most values, 100 each of spans and of log records, from at most 200,000 items of the
+         *     time.
+         */
         get: {
             parameters: {
                 query?: {
@@ -77,6 +81,172 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["Answer_Cardinality"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{p}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The last 500 changes in a project, the newest first. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description project */
+                    p: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Change"][];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{p}/edges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who calls whom, the busiest first, at most 2000; by whole minutes. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Unix nanoseconds, included. */
+                    from?: string;
+                    /** @description Unix nanoseconds, excluded. */
+                    to?: string;
+                };
+                header?: never;
+                path: {
+                    /** @description project */
+                    p: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Answer_Vec_Edge"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{p}/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Groups, at most 500. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Unix nanoseconds, included; the step that it lies in counts as a whole. */
+                    from?: string;
+                    /** @description Unix nanoseconds, excluded. */
+                    to?: string;
+                    /** @description `db:postgresql`, `http:till`, `log:error`; all of a kind with a colon at the end: `log:`. */
+                    system?: string;
+                    /** @description `service.name`. */
+                    service?: string;
+                    /** @description `deployment.environment.name`. */
+                    environment?: string;
+                    /** @description A part of the name. */
+                    q?: string;
+                    /** @description What comes first: `items` (unless given), `errors`, `duration` or `last_seen`. */
+                    order?: components["schemas"]["Order"];
+                };
+                header?: never;
+                path: {
+                    /** @description project */
+                    p: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Answer_Vec_Group"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
                     };
                 };
                 404: {
@@ -877,6 +1047,201 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{p}/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The views of a project: pinned ones first, then by page and name. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description project */
+                    p: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["View"][];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Saves a view. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description project */
+                    p: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ViewToSave"];
+                };
+            };
+            responses: {
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["View"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{p}/views/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Makes a view another. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description project */
+                    p: number;
+                    /** @description view */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ViewToSave"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["View"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Deletes a view. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description project */
+                    p: number;
+                    /** @description view */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description deleted */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -1142,6 +1507,8 @@ export interface components {
         Answer_Cardinality: {
             /** @description Where series come from. */
             data: {
+                /** @description Of spans and log records. */
+                attributes: components["schemas"]["AttributeValues"][];
                 labels: components["schemas"]["LabelValues"][];
                 metrics: components["schemas"]["MetricSeries"][];
             };
@@ -1211,6 +1578,64 @@ export interface components {
                 /** @description Unix milliseconds. */
                 times: number[];
             };
+            meta: components["schemas"]["Meta"];
+        };
+        /** @description The envelope of every answer that reads telemetry. */
+        Answer_Vec_Edge: {
+            data: {
+                /** @description A service, `db:postgresql`, `messaging:kafka`, or what the caller calls the other side. */
+                callee: string;
+                /** @description A service. */
+                caller: string;
+                /** Format: int64 */
+                calls: number;
+                client: components["schemas"]["Durations"] | null;
+                /**
+                 * Format: int64
+                 * @description Calls with an error on either side.
+                 */
+                errors: number;
+                server: components["schemas"]["Durations"] | null;
+                /** @description `http`, `rpc`, `db`, `messaging`, or empty. */
+                via: string;
+            }[];
+            meta: components["schemas"]["Meta"];
+        };
+        /** @description The envelope of every answer that reads telemetry. */
+        Answer_Vec_Group: {
+            data: {
+                /** Format: int64 */
+                errors: number;
+                example: components["schemas"]["Example"] | null;
+                /** @description Start of the first step of this time in which it was seen, Unix nanoseconds. */
+                first_seen: string;
+                /** @description 16 hexadecimal digits, the same in every project, at every time. */
+                id: string;
+                /** Format: int64 */
+                items: number;
+                /** @description Start of the last one, Unix nanoseconds. */
+                last_seen: string;
+                /**
+                 * Format: int64
+                 * @description Nanoseconds, of the longest item.
+                 */
+                longest: number;
+                /** @description The operation, statement, template or exception, values taken out. */
+                name: string;
+                /**
+                 * Format: double
+                 * @description Nanoseconds; null for what has no duration.
+                 */
+                p50: number | null;
+                /**
+                 * Format: double
+                 * @description Nanoseconds; null for what has no duration.
+                 */
+                p99: number | null;
+                /** @description At most ten. */
+                services: string[];
+                system: string;
+            }[];
             meta: components["schemas"]["Meta"];
         };
         /** @description The envelope of every answer that reads telemetry. */
@@ -1393,13 +1818,40 @@ export interface components {
             transport: string;
             via_agent: boolean;
         };
+        /** @description An attribute of spans or log records and how many values it has, about. */
+        AttributeValues: {
+            /**
+             * Format: int64
+             * @description Items that have it, of those that were looked at.
+             */
+            items: number;
+            key: string;
+            signal: components["schemas"]["Items"];
+            /** Format: int64 */
+            values: number;
+        };
         BTreeMap: {
             [key: string]: string;
         };
         /** @description Where series come from. */
         Cardinality: {
+            /** @description Of spans and log records. */
+            attributes: components["schemas"]["AttributeValues"][];
             labels: components["schemas"]["LabelValues"][];
             metrics: components["schemas"]["MetricSeries"][];
+        };
+        /** @description Who changed what. */
+        Change: {
+            /** @description `created`, `changed`, `deleted`. */
+            action: string;
+            /** @description An e-mail address, or the command line of some system user. */
+            actor: string;
+            /** @description Unix nanoseconds. */
+            at: string;
+            /** @description What kind of thing: `saved view`, `dashboard`, `monitors`, `limits`. */
+            object: string;
+            /** @description Its name, or what it has become. */
+            subject: string;
         };
         /** @description A chart's question. */
         Chart: {
@@ -1434,6 +1886,37 @@ export interface components {
             /** @description Rows of the subtree, the span included. */
             subtree: number[];
         };
+        /** @description How long calls took. */
+        Durations: {
+            /**
+             * Format: double
+             * @description Nanoseconds.
+             */
+            p50: number;
+            /**
+             * Format: double
+             * @description Nanoseconds.
+             */
+            p99: number;
+        };
+        /** @description Calls from one to another. */
+        Edge: {
+            /** @description A service, `db:postgresql`, `messaging:kafka`, or what the caller calls the other side. */
+            callee: string;
+            /** @description A service. */
+            caller: string;
+            /** Format: int64 */
+            calls: number;
+            client: components["schemas"]["Durations"] | null;
+            /**
+             * Format: int64
+             * @description Calls with an error on either side.
+             */
+            errors: number;
+            server: components["schemas"]["Durations"] | null;
+            /** @description `http`, `rpc`, `db`, `messaging`, or empty. */
+            via: string;
+        };
         /** @description The body of every error. */
         ErrorBody: {
             /** @description What went wrong. */
@@ -1447,6 +1930,12 @@ export interface components {
             hint: string | null;
             /** @description For people. */
             message: string;
+        };
+        /** @description Where an example is. */
+        Example: {
+            /** @description Empty where none is known. */
+            span_id: string;
+            trace_id: string;
         };
         /** @description One condition; several must hold together. */
         Filter: {
@@ -1468,6 +1957,40 @@ export interface components {
             password: string;
             /** @description From the server's log; works once. */
             token: string;
+        };
+        /** @description A group. */
+        Group: {
+            /** Format: int64 */
+            errors: number;
+            example: components["schemas"]["Example"] | null;
+            /** @description Start of the first step of this time in which it was seen, Unix nanoseconds. */
+            first_seen: string;
+            /** @description 16 hexadecimal digits, the same in every project, at every time. */
+            id: string;
+            /** Format: int64 */
+            items: number;
+            /** @description Start of the last one, Unix nanoseconds. */
+            last_seen: string;
+            /**
+             * Format: int64
+             * @description Nanoseconds, of the longest item.
+             */
+            longest: number;
+            /** @description The operation, statement, template or exception, values taken out. */
+            name: string;
+            /**
+             * Format: double
+             * @description Nanoseconds; null for what has no duration.
+             */
+            p50: number | null;
+            /**
+             * Format: double
+             * @description Nanoseconds; null for what has no duration.
+             */
+            p99: number | null;
+            /** @description At most ten. */
+            services: string[];
+            system: string;
         };
         /**
          * @description Whose keys.
@@ -1547,6 +2070,11 @@ export interface components {
              * @description Rows that the store read, zero where it does not say.
              */
             rows_read: number;
+            /**
+             * @description Where the numbers come from, if there is a choice: the items themselves (`spans`), or what
+             *     was counted of groups by `minutes`, `five_minutes` or `hours`. Steps count as wholes.
+             */
+            source?: string;
         };
         /** @description A metric in the list. */
         Metric: {
@@ -1605,6 +2133,11 @@ export interface components {
          * @enum {string}
          */
         Op: "=" | "!=" | ">" | ">=" | "<" | "<=" | "contains" | "exists" | "missing";
+        /**
+         * @description What comes first.
+         * @enum {string}
+         */
+        Order: "items" | "errors" | "duration" | "last_seen";
         /** @description A trace in columns. */
         Outline: {
             columns: components["schemas"]["Columns"];
@@ -1625,6 +2158,11 @@ export interface components {
             /** @description There are more spans than are shown. */
             truncated: boolean;
         };
+        /**
+         * @description A page of the UI.
+         * @enum {string}
+         */
+        Page: "traces" | "logs" | "metrics" | "services" | "errors" | "map";
         /** @description A project and how to send to it. */
         ProjectDetail: {
             /**
@@ -1806,6 +2344,27 @@ export interface components {
             /** Format: int64 */
             count: number;
             value: string;
+        };
+        /** @description A view that is there. */
+        View: {
+            /** @description Unix nanoseconds. */
+            changed_at: string;
+            id: string;
+            name: string;
+            page: components["schemas"]["Page"];
+            pinned: boolean;
+            /** @description What stands behind the `?` of the page's address. */
+            query: string;
+        };
+        /** @description A view to save. */
+        ViewToSave: {
+            /** @description Unique on its page; 1 to 100 characters. */
+            name: string;
+            page: components["schemas"]["Page"];
+            /** @description Listed first. */
+            pinned?: boolean;
+            /** @description What stands behind the `?` of the page's address; at most 8 KiB. */
+            query: string;
         };
     };
     responses: never;
