@@ -123,8 +123,8 @@ bench-agent: release target/peer/otelcol
 	target/release/load agent --per-request 100 --peer target/peer/otelcol
 
 ITEMS := 1000000
-bench-ingest: release
-	target/release/load ingest --items $(ITEMS)
+bench-ingest: release target/peer/rotel-agent
+	target/release/load ingest --items $(ITEMS) --peer target/peer/rotel-agent
 
 bench-outage: release
 	target/release/load outage
@@ -144,6 +144,12 @@ bench-plugins: release
 # The OpenTelemetry Collector with what the comparison needs, built from its published modules.
 target/peer/otelcol: tests/load/otelcol.yaml
 	go run go.opentelemetry.io/collector/cmd/builder@v0.155.0 --config $<
+
+# Another peer, as it is published: the binary lies in a wheel for Python.
+target/peer/rotel-agent:
+	python3 -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.11 --dest $(@D) rotel==0.0.1a15
+	cd $(@D) && python3 -m zipfile -e rotel-*.whl rotel-wheel
+	install -m 755 $(@D)/rotel-wheel/rotel/rotel-agent $@
 
 # Growth is watched, not forbidden.
 longest:

@@ -10,10 +10,11 @@ use petrel_tests::process::cpu_time_of;
 use prost::Message as _;
 
 use crate::engine::Owner;
-use crate::ingest::{Requests, Used, disk, merge, parts};
+use crate::ingest::{Requests, Used};
+use crate::storage::{disk, merge, parts};
 
 /// Rows of an insert: as many as ours.
-const INSERT_ROWS: u64 = 65_536;
+pub(crate) const INSERT_ROWS: u64 = 65_536;
 
 const TABLE: &str = "
 CREATE TABLE otel_traces

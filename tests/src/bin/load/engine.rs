@@ -18,6 +18,14 @@ pub(crate) struct Owner {
     pid: u32,
 }
 
+/// What a client has to know.
+pub(crate) struct Access<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) user: &'a str,
+    pub(crate) password: &'a str,
+    pub(crate) database: &'a str,
+}
+
 impl Owner {
     /// Of the aggregator with this data directory and process id.
     pub(crate) fn find(data_dir: &Path, aggregator: u32) -> anyhow::Result<Self> {
@@ -42,6 +50,16 @@ impl Owner {
             database: field("database")?,
             pid,
         })
+    }
+
+    /// Where it is reached and by whom, for other programs.
+    pub(crate) fn access(&self) -> Access<'_> {
+        Access {
+            url: &self.url,
+            user: &self.user,
+            password: &self.password,
+            database: &self.database,
+        }
     }
 
     /// Runs a statement; `rows` follow an INSERT.

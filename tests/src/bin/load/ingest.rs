@@ -1,26 +1,26 @@
 //! What storing costs: the aggregator with its embedded engine, fed as agents feed it, beside a
-//! naive exporter into the same engine.
+//! naive exporter into the same engine, and beside Rotel if its agent is at hand.
 //!
 //! Pipeline and engine are two processes, so the kernel keeps their accounts apart. Merges are
 //! stopped while rows come in and run to the end afterwards, so that both have a number of their
 //! own. Rows are counted by identity at the end; a run that lost or doubled one fails.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use petrel_tests::central::{Central, Project};
 use petrel_tests::draft::Load;
 use petrel_tests::http;
 use petrel_wire::{AgentId, Batch, BatchId, Clock as _, Limits, Sealed, SystemClock};
 
-use crate::baseline;
 use crate::engine::Owner;
-use crate::say;
+use crate::storage::{disk, disk_by_column, disk_by_table, merge, parts};
+use crate::{baseline, rotel, say};
 
 const TOKEN: &str = "load_token";
-const SENDERS: u64 = 4;
+pub(crate) const SENDERS: u64 = 4;
 const HOUR: u64 = 3_600_000_000_000;
 
 /// What one run has used.
@@ -80,7 +80,7 @@ impl Used {
     }
 }
 
-pub(crate) fn run(items: u64, only: Option<&str>) -> anyhow::Result<()> {
+pub(crate) fn run(items: u64, only: Option<&str>, peer: Option<&Path>) -> anyhow::Result<()> {
     let chosen = |name: &str| only.is_none_or(|only| only == name);
     say(&format!("{items} items each, CPU in microseconds an item"));
     say(
@@ -105,6 +105,14 @@ pub(crate) fn run(items: u64, only: Option<&str>) -> anyhow::Result<()> {
             say(&runtime
                 .block_on(baseline::measure(&site.owner, load, &requests))?
                 .line());
+        }
+        ran = true;
+    }
+    if let Some(peer) = peer.filter(|_| chosen("peer")) {
+        for load in [Load::Spans, Load::LargeSpans] {
+            let site = Site::start()?;
+            let used = rotel::measure(peer, &site.owner, requests(load, items));
+            say(&runtime.block_on(used)?.line());
         }
         ran = true;
     }
@@ -161,7 +169,7 @@ impl Requests {
         Ok(Sealed::pack(&batch))
     }
 
-    fn item_bytes(&self) -> u64 {
+    pub(crate) fn item_bytes(&self) -> u64 {
         self.body(0).len() as u64 / self.load.per_request()
     }
 }
@@ -338,60 +346,4 @@ async fn count(load: Load, owner: &Owner, expected: u64) -> anyhow::Result<()> {
         "{expected} items were sent, {rows} rows are there, {different} different ones"
     );
     Ok(())
-}
-
-pub(crate) async fn parts(owner: &Owner, table: &str) -> anyhow::Result<u64> {
-    owner
-        .number(&format!(
-            "SELECT count() FROM system.parts WHERE active AND database = currentDatabase() AND table = '{table}'"
-        ))
-        .await
-}
-
-/// Merges to one part a partition; what that took.
-pub(crate) async fn merge(owner: &Owner, tables: &[&str]) -> anyhow::Result<Duration> {
-    let before = owner.cpu_time()?;
-    owner.run("SYSTEM START MERGES", Vec::new()).await?;
-    for table in tables {
-        owner
-            .run(&format!("OPTIMIZE TABLE {table} FINAL"), Vec::new())
-            .await?;
-    }
-    Ok(owner.cpu_time()?.saturating_sub(before))
-}
-
-pub(crate) async fn disk(owner: &Owner, tables: &[&str]) -> anyhow::Result<u64> {
-    let names: Vec<_> = tables.iter().map(|table| format!("'{table}'")).collect();
-    owner
-        .number(&format!(
-            "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase() AND table IN ({})",
-            names.join(", ")
-        ))
-        .await
-        .context("disk")
-}
-
-async fn disk_by_table(owner: &Owner, tables: &[&str]) -> anyhow::Result<Vec<(String, u64)>> {
-    let mut shares = Vec::new();
-    for table in tables {
-        shares.push(((*table).to_owned(), disk(owner, &[*table]).await?));
-    }
-    shares.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-    Ok(shares)
-}
-
-async fn disk_by_column(owner: &Owner, table: &str) -> anyhow::Result<Vec<(String, u64)>> {
-    let text = owner
-        .run(
-            &format!(
-                "SELECT column, sum(column_data_compressed_bytes) AS bytes FROM system.parts_columns WHERE active AND database = currentDatabase() AND table = '{table}' GROUP BY column ORDER BY bytes DESC"
-            ),
-            Vec::new(),
-        )
-        .await?;
-    let column = |line: &str| {
-        let (column, bytes) = line.split_once('\t').context("two columns")?;
-        Ok((column.to_owned(), bytes.parse()?))
-    };
-    text.lines().map(column).collect()
 }

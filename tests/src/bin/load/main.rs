@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! load agent  [--spans N] [--per-request N] [--peer PATH]
-//! load ingest [--items N] [--only spans|large-spans|logs|points|baseline]
+//! load ingest [--items N] [--only spans|large-spans|logs|points|baseline|peer] [--peer PATH]
 //! load outage [--rate N] [--seconds N]
 //! load herd   [--agents N] [--batches N] [--spans N] [--same-instant true|false]
 //! ```
@@ -13,13 +13,15 @@ mod engine;
 mod herd;
 mod ingest;
 mod outage;
+mod rotel;
+mod storage;
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use petrel_tests::herd::HerdOptions;
 
-const USAGE: &str = "usage: load agent [--spans N] [--per-request N] [--peer PATH]\n       load ingest [--items N] [--only spans|large-spans|logs|points|baseline]\n       load outage [--rate N] [--seconds N]\n       load herd [--agents N] [--batches N] [--spans N] [--same-instant true|false]";
+const USAGE: &str = "usage: load agent [--spans N] [--per-request N] [--peer PATH]\n       load ingest [--items N] [--only spans|large-spans|logs|points|baseline|peer] [--peer PATH]\n       load outage [--rate N] [--seconds N]\n       load herd [--agents N] [--batches N] [--spans N] [--same-instant true|false]";
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -37,15 +39,16 @@ fn main() -> anyhow::Result<()> {
             agent::run(spans, per_request, peer)
         }
         Some("ingest") => {
-            let (mut items, mut only) = (1_000_000, None);
+            let (mut items, mut only, mut peer) = (1_000_000, None, None);
             for (name, value) in pairs(arguments)? {
                 match name.as_str() {
                     "--items" => items = value.parse()?,
                     "--only" => only = Some(value),
+                    "--peer" => peer = Some(PathBuf::from(value)),
                     _ => anyhow::bail!("unknown argument {name}\n{USAGE}"),
                 }
             }
-            ingest::run(items, only.as_deref())
+            ingest::run(items, only.as_deref(), peer.as_deref())
         }
         Some("outage") => {
             let (mut rate, mut seconds) = (10_000, 60);
