@@ -12,7 +12,7 @@ pub(super) struct Migration {
 }
 
 /// All of them, in order. A released one is never changed.
-pub(super) const MIGRATIONS: [Migration; 6] = [
+pub(super) const MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
         name: "tables",
@@ -42,6 +42,11 @@ pub(super) const MIGRATIONS: [Migration; 6] = [
         version: 6,
         name: "rollups",
         text: include_str!("../../migrations/clickhouse/0006_rollups.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "codecs",
+        text: include_str!("../../migrations/clickhouse/0007_codecs.sql"),
     },
 ];
 
