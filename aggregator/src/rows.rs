@@ -20,6 +20,7 @@ mod resources;
 mod rollups;
 mod spans;
 mod time;
+mod traces;
 mod vocabulary;
 
 use petrel_spool::ProjectId;

@@ -245,15 +245,25 @@ fn bring_near<'a>(messages: impl Iterator<Item = &'a [u8]>) {
 struct Texts<'a> {
     numbers: HashMap<&'a str, u32, Seed>,
     all: Vec<&'a str>,
+    last: u32,
 }
 
 impl<'a> Texts<'a> {
     fn number(&mut self, text: &'a str) -> u32 {
+        // Log records have no name at all, and services come in runs.
+        if self
+            .all
+            .get(self.last as usize)
+            .is_some_and(|last| *last == text)
+        {
+            return self.last;
+        }
         let all = &mut self.all;
-        *self.numbers.entry(text).or_insert_with(|| {
+        self.last = *self.numbers.entry(text).or_insert_with(|| {
             all.push(text);
             number(all.len() - 1)
-        })
+        });
+        self.last
     }
 
     /// By number, how many texts are smaller.

@@ -1,21 +1,18 @@
-//! Spans: `span_rows`, and `trace_index` to find their traces by.
-
-use std::collections::HashMap;
+//! Spans: `span_rows`.
 
 use petrel_wire::Signal;
 use petrel_wire::otlp::view::{self, Attributes, Span, SpanHead, View as _};
 
 use super::attributes::{Finder, odd_id, put_all, span_id, trace_id};
-use super::columns::{
-    Array, Dictionary, Enum, Map, Names, Nanos, Plain, Seconds, Seed, Text, table,
-};
+use super::columns::{Array, Dictionary, Enum, Map, Names, Nanos, Plain, Seconds, Text, table};
 use super::counts::Words;
 use super::derived::Derived;
 use super::edges::{RowOf, Side};
 use super::groups::Whose;
 use super::items::{Group, Item, Items, Place};
 use super::resources::Resources;
-use super::time::{Calendar, Moment, nanos};
+use super::time::{Calendar, nanos};
+use super::traces::{Traces, duration};
 use super::vocabulary::sample;
 use super::{Block, Source};
 use crate::meaning::facts::Facts;
@@ -75,19 +72,6 @@ table! {
     }
 }
 
-table! {
-    /// As in `migrations/clickhouse`.
-    IndexColumns<'a> for "trace_index" {
-        trace_id: Plain<[u8; 16]>,
-        project_id: Plain<u32>,
-        start: Plain<Nanos>,
-        end: Plain<Nanos>,
-        spans: Plain<u32>,
-        errors: Plain<u32>,
-        accepted: Plain<Seconds>,
-    }
-}
-
 pub(super) fn blocks<'a>(
     sources: impl Iterator<Item = &'a Source<'a>>,
     calendar: &mut Calendar,
@@ -95,6 +79,7 @@ pub(super) fn blocks<'a>(
     derived: &mut Derived<'a>,
 ) -> Vec<Block> {
     let mut items = Items::default();
+    let mut traces = Traces::default();
     for source in sources {
         let accepted = Calendar::accepted(source.accepted.0);
         let whose = (source.project.0, Signal::Traces);
@@ -118,6 +103,7 @@ pub(super) fn blocks<'a>(
                     let (at, _) = calendar.place(whose, span.start_time_unix_nano(), accepted);
                     resources.refer(handle, source.project.0, at.day(), accepted);
                     items.push(at, span.name(), span.bytes());
+                    traces.note(source.project.0, &span, at, accepted);
                 }
             }
         }
@@ -140,7 +126,13 @@ pub(super) fn blocks<'a>(
         let sides = &mut days[day as usize].columns.call_side;
         sides.set(row as usize, Side::NONE);
     }
-    days.into_iter().flat_map(Day::blocks).collect()
+    let mut index = traces.blocks();
+    days.into_iter()
+        .flat_map(|day| {
+            let index = index.remove(&day.number);
+            std::iter::once(day.columns.finish(day.number)).chain(index)
+        })
+        .collect()
 }
 
 fn number(index: usize) -> u32 {
@@ -173,11 +165,8 @@ impl<'i, 'a> Row<'i, 'a> {
     }
 
     fn duration(&self) -> u64 {
-        let (start, end) = (
-            self.span.start_time_unix_nano(),
-            self.span.end_time_unix_nano(),
-        );
-        end.saturating_sub(if start == 0 { end } else { start })
+        let span = &self.span;
+        duration(span.start_time_unix_nano(), span.end_time_unix_nano())
     }
 }
 
@@ -188,7 +177,6 @@ struct Day<'a> {
     /// Among those of the piece.
     index: u32,
     columns: Columns<'a>,
-    traces: Traces,
     finder: Finder,
     facts: Facts<'a>,
     buffer: String,
@@ -211,13 +199,6 @@ impl<'a> Day<'a> {
         let mark = derived.edges.span(&whose, span, of, row.duration(), facts);
         columns.call_side.push(mark.side);
         columns.call_peer.push(mark.peer);
-        self.traces.note(row);
-    }
-
-    fn blocks(self) -> impl Iterator<Item = Block> {
-        let traces = self.traces.columns();
-        let traces = traces.map(|traces| traces.finish(self.number));
-        std::iter::once(self.columns.finish(self.number)).chain(traces)
     }
 }
 
@@ -364,58 +345,4 @@ fn within(code: i32, most: u8) -> u8 {
         .ok()
         .filter(|code| *code <= most)
         .unwrap_or(0)
-}
-
-/// What one cut knows about one trace on one day.
-#[derive(Clone, Copy, Debug)]
-struct Trace {
-    start: u64,
-    end: u64,
-    spans: u32,
-    errors: u32,
-    accepted: Moment,
-}
-
-/// By id, in the order of its bytes, and project.
-#[derive(Debug, Default)]
-struct Traces(HashMap<(u128, u32), Trace, Seed>);
-
-impl Traces {
-    fn note(&mut self, row: &Row<'_, '_>) {
-        let id = u128::from_be_bytes(trace_id(row.span.trace_id()));
-        if id == 0 {
-            return;
-        }
-        let (start, accepted) = (row.item.at.as_u64(), row.item.group.accepted);
-        let end = start.saturating_add(row.duration());
-        let trace = self.0.entry((id, row.item.group.project)).or_insert(Trace {
-            start,
-            end,
-            spans: 0,
-            errors: 0,
-            accepted,
-        });
-        trace.start = trace.start.min(start);
-        trace.end = trace.end.max(end);
-        trace.spans += 1;
-        trace.errors += u32::from(row.span.status().code() == ERROR);
-        trace.accepted = trace.accepted.max(accepted);
-    }
-
-    fn columns<'a>(self) -> Option<IndexColumns<'a>> {
-        let mut traces: Vec<_> = self.0.into_iter().collect();
-        traces.sort_unstable_by_key(|(key, _)| *key);
-        let mut columns = IndexColumns::default();
-        for ((id, project), trace) in traces {
-            columns.rows += 1;
-            columns.trace_id.push(id.to_be_bytes());
-            columns.project_id.push(project);
-            columns.start.push(nanos(trace.start));
-            columns.end.push(nanos(trace.end));
-            columns.spans.push(trace.spans);
-            columns.errors.push(trace.errors);
-            columns.accepted.push(trace.accepted.seconds());
-        }
-        (columns.rows > 0).then_some(columns)
-    }
 }

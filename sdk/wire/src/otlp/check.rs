@@ -178,7 +178,7 @@ impl Walk<'_> {
         }
         let bytes = self.cursor.len_delimited().map_err(|e| self.broken(e))?;
         // A value lies one level below its pair.
-        if nesting > 1 && schema::is_pair(inner) && pair::is_plain_text(bytes) {
+        if nesting > 1 && schema::is_pair(inner) && pair::is_plain(bytes) {
             return Ok(());
         }
         let end = self.cursor.at;

@@ -74,12 +74,19 @@ view! {
 }
 
 view! {
-    /// Of a span, what decides where its row goes: cheaper than all of it.
+    /// Of a span, what decides where its row goes, and what it adds to its trace: cheaper than all
+    /// of it.
     SpanHead {
+        /// 16 bytes if valid.
+        1 trace_id: &'a [u8] = bytes;
         /// What the operation is called.
         5 name: &'a str = text;
         /// Start, nanoseconds since the Unix epoch.
         7 start_time_unix_nano: u64 = fixed64;
+        /// End, nanoseconds since the Unix epoch.
+        8 end_time_unix_nano: u64 = fixed64;
+        /// How it ended; unset if the sender said nothing.
+        15 status: Status<'a> = one;
     }
 }
 

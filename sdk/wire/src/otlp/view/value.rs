@@ -35,7 +35,16 @@ impl<'a> Attributes<'a> {
     #[inline]
     fn next_pair(&mut self) -> Option<&'a [u8]> {
         loop {
-            let mut fields = Fields::new(&self.message[self.at..]);
+            let rest = &self.message[self.at..];
+            // One pair follows the other, and most are short.
+            if let [key @ ..0x80, length @ ..0x80, behind @ ..] = rest
+                && u32::from(*key) == self.number << 3 | 2
+                && let Some(pair) = behind.get(..usize::from(*length))
+            {
+                self.at += 2 + pair.len();
+                return Some(pair);
+            }
+            let mut fields = Fields::new(rest);
             let field = fields.next()?;
             self.at += field.range.end;
             if let (true, Wire::Len(pair)) = (field.number == self.number, field.value) {
