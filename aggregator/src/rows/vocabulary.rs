@@ -164,7 +164,9 @@ impl<'a> Vocabulary<'a> {
                 }
             }
         }
-        for ((project, signal, hour), found) in &self.hours {
+        // A block without rows is one that ClickHouse cannot read.
+        let found = self.hours.iter().filter(|(_, hour)| !hour.keys.is_empty());
+        for ((project, signal, hour), found) in found {
             let columns = by_day.entry(hour / 86_400).or_default();
             let accepted = found.accepted.map_or(Seconds(0), Moment::seconds);
             for (key, of_key) in found.keys.iter().take(MOST_KEYS) {

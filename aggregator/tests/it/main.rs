@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod bare;
 mod check;
 mod deaths;
 mod doors;
