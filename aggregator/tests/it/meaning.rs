@@ -187,7 +187,7 @@ async fn spans_have_a_system_and_a_group_and_are_counted_by_the_minute() {
             "SELECT (SELECT sumMap(buckets) FROM {table}) = (SELECT sumMap(buckets) FROM group_minutes), \
              countIf(time != {start}) FROM {table}"
         );
-        assert_eq!(running.sql(&all).await, [["true", "0"]], "{table}");
+        assert_eq!(running.sql(&all).await, [["1", "0"]], "{table}");
     }
     // Rows know their group, and an exponential bucket holds what it says.
     let known = "SELECT count() FROM span_rows WHERE (project_id, system, group_id, trace_id) IN \

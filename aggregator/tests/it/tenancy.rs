@@ -75,7 +75,10 @@ async fn the_engine_can_read_what_a_cluster_would_be_told() {
                 .fetch_one()
                 .await
                 .unwrap();
-            assert!(formatted.contains("ON CLUSTER prod"), "{statement}");
+            // Rows are written once, through the table that stands for all shards.
+            let is_known = formatted.contains("ON CLUSTER prod")
+                || formatted.starts_with("INSERT INTO group_");
+            assert!(is_known, "{statement}");
         }
     }
     running.stop().await;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use petrel_tests::edge::EdgeOptions;
 use petrel_tests::http;
 use petrel_tests::ledger::{Differences, Ledger, Outcome};
@@ -45,6 +46,11 @@ impl Run {
 
     /// Starts the victim under the axe, sends until it is dead, and starts it again.
     fn die(&mut self, victim: Victim, axe: DeathAt) -> anyhow::Result<()> {
+        self.die_there(victim, axe)
+            .with_context(|| format!("{victim:?} at {axe}"))
+    }
+
+    fn die_there(&mut self, victim: Victim, axe: DeathAt) -> anyhow::Result<()> {
         match victim {
             Victim::Agent => {
                 self.site
