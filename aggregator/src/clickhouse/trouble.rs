@@ -120,6 +120,8 @@ const TABLE: &[Row] = &[
         "",
         Poison,
     ),
+    // SYNTAX_ERROR is said of statements, and of types in the head of a block that cannot be read.
+    (&[62], "while executing native", Poison),
     // Answers without a code come from something in between.
     (
         &[],
@@ -207,6 +209,14 @@ mod tests {
         (
             "poison",
             "bad response: Code: 252. DB::Exception: Too many partitions for single INSERT block (more than 100). The limit is controlled by 'max_partitions_per_insert_block' setting. Large number of partitions is a common misconception. It will lead to severe negative performance impact, including slow server startup, slow INSERT queries and slow SELECT queries. (TOO_MANY_PARTS) (version 26.3.1.1 (official build))",
+        ),
+        (
+            "poison",
+            "bad response: Code: 62. DB::Exception: Code: 62. DB::Exception: Empty query: (in file/uri /proc/self/fd/69): While executing Native: While executing File: data for INSERT was parsed from file. (SYNTAX_ERROR) (version 26.5.1.1). (SYNTAX_ERROR)",
+        ),
+        (
+            "passing",
+            "bad response: Code: 62. DB::Exception: Syntax error: failed at position 1 (INSRT): INSRT INTO span_rows. (SYNTAX_ERROR)",
         ),
         (
             "pressure",
