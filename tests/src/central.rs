@@ -149,11 +149,13 @@ projects:
         Process::start(&self.name, &mut command, &log)
     }
 
-    /// Starts it to die; returns once it is ready or dead.
+    /// Starts it to die; returns once its door is open or it is dead. Its store may never be ready:
+    /// each engine that it starts dies as well, at its own n-th call.
     pub fn start_under(&mut self, death: DeathAt) -> anyhow::Result<()> {
         let mut process = self.spawn(Some(death))?;
-        let outcome = wait_until(START, "it is ready or dead", || {
-            Ok(!process.is_running() || self.is_ready()?)
+        let door = format!("http://127.0.0.1:{}/ready", self.http_port);
+        let outcome = wait_until(START, "its door is open or it is dead", || {
+            Ok(!process.is_running() || get(&door)?.0 > 0)
         });
         self.process = Some(process);
         outcome
